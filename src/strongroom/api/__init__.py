@@ -1,0 +1,1 @@
+"""The wire vocabulary: field types, routes, requests and answers. No I/O happens here."""

@@ -1,0 +1,109 @@
+"""What a handler may ask for. Everything an engine needs arrives through here; it imports nothing of the core."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from strongroom.api.messages import Lease, Request
+from strongroom.clock import Clock
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class StorageView(Protocol):
+    """A mount's own part of the storage, inside the request's transaction: reads see the request's own writes."""
+
+    async def get(self, key: str) -> bytes | None:
+        """The bytes at a key."""
+
+    async def load(self, key: str, kind: type[S]) -> S | None:
+        """The object at a key, shared between requests: never change it, `msgspec.structs.replace` it."""
+
+    def put(self, key: str, value: bytes) -> None:
+        """Store bytes when the request commits."""
+
+    def store(self, key: str, value: msgspec.Struct) -> None:
+        """Store an object when the request commits."""
+
+    def delete(self, key: str) -> None:
+        """Remove a key when the request commits."""
+
+    async def list(self, prefix: str, after: str = "", limit: int = 0) -> list[str]:
+        """The names one level below `prefix`, in byte order; folders end in "/"."""
+
+
+@dataclass(slots=True)
+class MountInfo:
+    """The mount that a request came to. TTLs are the effective ones, in seconds."""
+
+    path: str
+    type: str
+    uuid: str
+    accessor: str
+    kind: str = "secret"
+    options: Mapping[str, str] = field(default_factory=dict)
+    default_lease_ttl: int = 2764800
+    max_lease_ttl: int = 2764800
+    token_type: str = "default-service"  # noqa: S105 - a kind, not a secret
+
+
+@dataclass(slots=True)
+class Caller:
+    """Who asks: what an engine may know of the request's token. `sudo` is the right on this very path."""
+
+    accessor: str = ""
+    display_name: str = ""
+    policies: tuple[str, ...] = ()
+    entity_id: str = ""
+    type: str = "service"
+    root: bool = False
+    sudo: bool = False
+    key: str = field(default="", repr=False)
+    """A stable name for the token's own storage; not the token."""
+
+
+class Context:
+    """One request's view of the server, for its handler."""
+
+    __slots__ = ("_lease", "_lock", "caller", "clock", "mount", "request", "storage", "warnings")
+
+    def __init__(
+        self,
+        *,
+        request: Request,
+        mount: MountInfo,
+        storage: StorageView,
+        caller: Caller,
+        clock: Clock,
+        lock: Callable[[str], Awaitable[None]],
+        lease: Callable[..., Awaitable[Lease]],
+    ) -> None:
+        self.request = request
+        self.mount = mount
+        self.storage = storage
+        self.caller = caller
+        self.clock = clock
+        self.warnings: list[str] = []
+        self._lock = lock
+        self._lease = lease
+
+    def warn(self, text: str) -> None:
+        """Add a warning to the answer."""
+        self.warnings.append(text)
+
+    async def lock(self, kind: str, name: str) -> None:
+        """Hold the lock on one object of this mount to the end of the request, its commit included."""
+        await self._lock(f"{self.mount.uuid}/{kind}/{name}")
+
+    async def lease(
+        self, kind: str, data: Mapping[str, Any], *, ttl: int = 0, max_ttl: int = 0, renewable: bool = True
+    ) -> Lease:
+        """Make a lease durable *before* the outside world is touched; `data` is all that its revocation needs.
+
+        `ttl` and `max_ttl` are seconds, 0 for the mount's own. If the request then fails, the lease is revoked.
+        """
+        return await self._lease(kind, data, ttl=ttl, max_ttl=max_ttl, renewable=renewable)

@@ -1,0 +1,209 @@
+"""`Engine` and its routes: how an endpoint is declared, and how a path finds it.
+
+A pattern is literal segments and parameters: `{name}` is a name (letters, digits, `_`, `-`, `.`), `{x:segment}` anything
+but a slash, `{x:path}` the rest, slashes included and possibly empty. A list route matches with and without the slash
+that lists carry at their end.
+"""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from strongroom.api.args import Args
+from strongroom.api.context import Context
+from strongroom.api.messages import Operation
+from strongroom.errors import UnsupportedOperation, UnsupportedPath
+
+C = TypeVar("C", bound=Context)
+Handler = Callable[..., Awaitable[Any]]
+Exists = Callable[[Any, Any], Awaitable[bool]]
+H = TypeVar("H", bound=Handler)
+Revoker = Callable[[Any, dict[str, Any]], Awaitable[None]]
+Renewer = Callable[[Any, dict[str, Any]], Awaitable[Any]]
+
+_PARAMETER = re.compile(r"\{(\w+)(?::(\w+))?\}")
+_SHAPES = {None: r"\w(?:[\w.-]*\w)?", "segment": r"[^/]+", "path": r".*"}
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What is special about an endpoint; the pipeline looks at these and at no path."""
+
+    unauthenticated: bool = False
+    """Needs no token."""
+    sudo: bool = False
+    """Needs the sudo capability beside the operation's."""
+    sealed_ok: bool = False
+    """Works while the server is sealed."""
+    standby_local: bool = False
+    """A standby answers it itself."""
+    unaudited: bool = False
+    """Leaves no audit entry."""
+    root_only: bool = False
+    """Needs a root token."""
+    no_wrap: bool = False
+    """Its answer is never wrapped."""
+    raw_body: bool = False
+    """Its body is handed over as bytes, in chunks."""
+    request_entry_only: bool = False
+    """The device or the token is gone by the time of the answer: only the request is audited."""
+
+
+@dataclass(slots=True)
+class Route:
+    """One pattern and one operation."""
+
+    pattern: str
+    operation: Operation
+    handler: Handler
+    args: type[Args] | None
+    flags: Flags
+    exists: Exists | None = None
+    free_form: bool = False
+    summary: str = ""
+    description: str = ""
+    regex: re.Pattern[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.regex = re.compile(_regex(self.pattern), re.ASCII | re.DOTALL)
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of the path's parameters."""
+        return [m[1] for m in _PARAMETER.finditer(self.pattern)]
+
+
+def _regex(pattern: str) -> str:
+    out, at = "", 0
+    for m in _PARAMETER.finditer(pattern):
+        out += re.escape(pattern[at : m.start()]) + f"(?P<{m[1]}>{_SHAPES[m[2]]})"
+        at = m.end()
+    return out + re.escape(pattern[at:])
+
+
+# A name of its own, since inside Engine `list` is the decorator.
+Routes = list[Route]
+
+
+class Engine(Generic[C]):
+    """A kind of mount: its routes and what it does when mounted, renewed, revoked or upgraded."""
+
+    def __init__(self, type: str, *, kind: str = "secret", help: str = "", free_form: bool = False) -> None:  # noqa: A002
+        self.type = type
+        #: "secret", "auth" or "system".
+        self.kind = kind
+        self.help = help
+        #: Whether every parameter is welcome (KV version 1); then none is reported as ignored.
+        self.free_form = free_form
+        self.routes: Routes = []
+        self._by_head: dict[str, Routes] = {}
+        self.revokers: dict[str, Revoker] = {}
+        self.renewers: dict[str, Renewer] = {}
+        self.on_mount: Callable[[C], Awaitable[None]] | None = None
+        #: The message of a 404 for a path without a route; None for the usual one.
+        self.unknown_path: Callable[[str, Operation], Exception] | None = None
+
+    def _declare(
+        self, operation: Operation, pattern: str, exists: Exists | None, free_form: bool, flags: dict[str, bool]
+    ) -> Callable[[H], H]:
+        def register(handler: H) -> H:
+            hints = typing.get_type_hints(handler, include_extras=True)
+            args = hints.get("args")
+            doc = (handler.__doc__ or "").strip().partition("\n")
+            self.add(
+                Route(
+                    pattern,
+                    operation,
+                    handler,
+                    args,
+                    Flags(**flags),
+                    exists,
+                    free_form or self.free_form,
+                    doc[0].strip(),
+                    doc[2].strip(),
+                )
+            )
+            return handler
+
+        return register
+
+    def add(self, route: Route) -> None:
+        """Register a route; of two that match a path the earlier wins."""
+        self.routes.append(route)
+        self._by_head.clear()
+
+    def read(self, pattern: str, **flags: bool) -> Callable[[H], H]:
+        """Declare a GET."""
+        return self._declare(Operation.READ, pattern, None, False, flags)
+
+    def list(self, pattern: str, **flags: bool) -> Callable[[H], H]:
+        """Declare a LIST (or GET with `list=true`)."""
+        return self._declare(Operation.LIST, pattern, None, False, flags)
+
+    def delete(self, pattern: str, **flags: bool) -> Callable[[H], H]:
+        """Declare a DELETE."""
+        return self._declare(Operation.DELETE, pattern, None, False, flags)
+
+    def patch(self, pattern: str, **flags: bool) -> Callable[[H], H]:
+        """Declare a PATCH with a JSON merge patch."""
+        return self._declare(Operation.PATCH, pattern, None, False, flags)
+
+    def write(
+        self, pattern: str, *, exists: Exists | None = None, free_form: bool = False, **flags: bool
+    ) -> Callable[[H], H]:
+        """Declare a POST or PUT. With `exists`, writing what is not there needs `create`, else `update`."""
+        return self._declare(Operation.UPDATE, pattern, exists, free_form, flags)
+
+    def revoke(self, lease_kind: str) -> Callable[[Revoker], Revoker]:
+        """Declare how leases of a kind are undone; called with what the lease was given to remember."""
+
+        def register(handler: Revoker) -> Revoker:
+            self.revokers[lease_kind] = handler
+            return handler
+
+        return register
+
+    def renew(self, lease_kind: str) -> Callable[[Renewer], Renewer]:
+        """Declare what renewing a lease of a kind means to the engine."""
+
+        def register(handler: Renewer) -> Renewer:
+            self.renewers[lease_kind] = handler
+            return handler
+
+        return register
+
+    def match(self, path: str, operation: Operation) -> tuple[Route, dict[str, str]]:
+        """Find the route of a path below the mount.
+
+        Raises:
+            UnsupportedPath: no pattern matches.
+            UnsupportedOperation: one matches, but not for this operation.
+        """
+        if operation is Operation.CREATE:
+            operation = Operation.UPDATE
+        bare = path.removesuffix("/")
+        found = False
+        for route in self._candidates(bare.partition("/")[0]):
+            matched = route.regex.fullmatch(bare if route.operation is Operation.LIST else path)
+            if matched is None:
+                continue
+            if route.operation is operation:
+                return route, matched.groupdict()
+            found = True
+        if found:
+            raise UnsupportedOperation
+        raise (self.unknown_path(path, operation) if self.unknown_path else UnsupportedPath())
+
+    def _candidates(self, head: str) -> Routes:
+        """The routes whose first segment is `head` or a parameter, in the order of their declaration."""
+        known = self._by_head.get(head)
+        if known is None:
+            if len(self._by_head) > 1000:  # heads are client input
+                self._by_head.clear()
+            known = [r for r in self.routes if "{" in (first := r.pattern.partition("/")[0]) or first == head]
+            self._by_head[head] = known
+        return known
