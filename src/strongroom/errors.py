@@ -1,30 +1,30 @@
 """The error tree. Handlers raise these; only the HTTP edge renders them (`api/status.py` has the statuses).
 
-    StrongroomError
-    ├── RequestError                what a client is told, word for word
-    │   ├── BadRequest              400, malformed or unacceptable input
-    │   ├── PermissionDenied        403, a valid token without the right
-    │   ├── BadToken                403, no token or one that is no good
-    │   ├── NotFound                404, an empty list of errors
-    │   ├── NoRoute                 404, no mount matches the path
-    │   ├── UnsupportedPath         404, the mount has no such path
-    │   ├── UnsupportedOperation    405, the path exists, the operation does not
-    │   ├── PreconditionFailed      412
-    │   ├── TooLarge                413
-    │   ├── UnsupportedMediaType    415
-    │   ├── TooManyRequests         429
-    │   ├── InternalError           500, deliberately without detail
-    │   ├── UpstreamError           502, another system failed us
-    │   └── Unavailable             503: sealed, standby, shutting down
-    │       └── Sealed
-    ├── ConfigError                 a server setting, with file, line, column and the fix
-    ├── HCLError                    text that does not parse, with line and column
-    ├── PolicyError                 a policy that cannot be accepted
-    ├── CryptoError                 a key or ciphertext that does not fit
-    └── StorageError                the engine below refused
-        ├── StorageFull             no room: the request fails, the server goes on
-        ├── CorruptEntry            an entry does not decrypt or decode: damaged, or the wrong key
-        └── FenceLost               this node no longer holds the lock its commit depends on
+StrongroomError
+├── RequestError                what a client is told, word for word
+│   ├── BadRequest              400, malformed or unacceptable input
+│   ├── PermissionDenied        403, a valid token without the right
+│   ├── BadToken                403, no token or one that is no good
+│   ├── NotFound                404, an empty list of errors
+│   ├── NoRoute                 404, no mount matches the path
+│   ├── UnsupportedPath         404, the mount has no such path
+│   ├── UnsupportedOperation    405, the path exists, the operation does not
+│   ├── PreconditionFailed      412
+│   ├── TooLarge                413
+│   ├── UnsupportedMediaType    415
+│   ├── TooManyRequests         429
+│   ├── InternalError           500, deliberately without detail
+│   ├── UpstreamError           502, another system failed us
+│   └── Unavailable             503: sealed, standby, shutting down
+│       └── Sealed
+├── ConfigError                 a server setting, with file, line, column and the fix
+├── HCLError                    text that does not parse, with line and column
+├── PolicyError                 a policy that cannot be accepted
+├── CryptoError                 a key or ciphertext that does not fit
+└── StorageError                the engine below refused
+    ├── StorageFull             no room: the request fails, the server goes on
+    ├── CorruptEntry            an entry does not decrypt or decode: damaged, or the wrong key
+    └── FenceLost               this node no longer holds the lock its commit depends on
 """
 
 from __future__ import annotations
@@ -109,6 +109,13 @@ class UnsupportedOperation(RequestError):
 
     default = MULTI.format("unsupported operation")
     kind = "unsupported operation"
+
+    @classmethod
+    def terse(cls) -> UnsupportedOperation:
+        """The same with an empty list of errors, as the status endpoints answer."""
+        error = cls()
+        error.errors = []
+        return error
 
 
 class PreconditionFailed(RequestError):

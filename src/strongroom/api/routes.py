@@ -1,7 +1,7 @@
 """`Engine` and its routes: how an endpoint is declared, and how a path finds it.
 
-A pattern is literal segments and parameters: `{name}` is a name (letters, digits, `_`, `-`, `.`), `{x:segment}` anything
-but a slash, `{x:path}` the rest, slashes included and possibly empty. A list route matches with and without the slash
+A pattern is literal segments and parameters: `{name}` is a name (letters, digits, `_`, `-`, `.`), `{x:segment}`
+anything but a slash, `{x:path}` the rest, slashes included and possibly empty. A list route matches with and without the slash
 that lists carry at their end.
 """
 
@@ -47,6 +47,8 @@ class Flags:
     """Needs a root token."""
     no_wrap: bool = False
     """Its answer is never wrapped."""
+    terse: bool = False
+    """A wrong method is refused with an empty list of errors."""
     raw_body: bool = False
     """Its body is handed over as bytes, in chunks."""
     request_entry_only: bool = False
@@ -186,16 +188,16 @@ class Engine(Generic[C]):
         if operation is Operation.CREATE:
             operation = Operation.UPDATE
         bare = path.removesuffix("/")
-        found = False
+        found: Route | None = None
         for route in self._candidates(bare.partition("/")[0]):
             matched = route.regex.fullmatch(bare if route.operation is Operation.LIST else path)
             if matched is None:
                 continue
             if route.operation is operation:
                 return route, matched.groupdict()
-            found = True
+            found = route
         if found:
-            raise UnsupportedOperation
+            raise UnsupportedOperation.terse() if found.flags.terse else UnsupportedOperation()
         raise (self.unknown_path(path, operation) if self.unknown_path else UnsupportedPath())
 
     def _candidates(self, head: str) -> Routes:
