@@ -1,0 +1,1 @@
+"""Cryptography as pure functions over bytes; nothing in here does I/O."""

@@ -1,0 +1,1 @@
+"""Storage engines, the barrier above them, and the transactions above that."""
