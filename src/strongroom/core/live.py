@@ -1,0 +1,196 @@
+"""`Live`: what exists only while the server is unsealed. Unsealing makes it, sealing drops it whole."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from strongroom.api.context import Caller, Context, MountInfo
+from strongroom.api.messages import Lease, Operation, Request
+from strongroom.clock import new_uuid
+from strongroom.core.audits import Audits
+from strongroom.core.context import SystemContext
+from strongroom.core.leases import Leases
+from strongroom.core.locks import HeldLocks, Locks
+from strongroom.core.mounts import Mount, Mounts, new_entry
+from strongroom.core.policies import Policies
+from strongroom.core.scheduler import Scheduler
+from strongroom.core.tokens import TokenEntry, Tokens
+from strongroom.core.wrapping import Wrapping
+from strongroom.storage.transaction import Transaction, View
+
+if TYPE_CHECKING:
+    from strongroom.core.core import Core
+
+log = logging.getLogger("strongroom.core")
+
+CLUSTER = "core/cluster"
+
+
+class Cluster(msgspec.Struct, frozen=True):
+    """The names that tell one installation from another."""
+
+    name: str
+    id: str
+    v: int = 1
+
+
+class Live:
+    """The unsealed server's parts. Nothing outside keeps a part beyond a request."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.barrier = core.barrier
+        self.clock = core.clock
+        self.cluster = Cluster("", "")
+        self.locks = Locks()
+        self.tasks = Scheduler(self)
+        self.policies = Policies(self)
+        self.mounts = Mounts(self)
+        self.tokens = Tokens(self)
+        self.leases = Leases(self)
+        self.wrapping = Wrapping(self)
+        self.audits = Audits(self)
+        #: Requests under way; sealing waits for them.
+        self.under_way = 0
+        self._idle = asyncio.Event()
+
+    def transaction(self) -> Transaction:
+        """A new transaction over the whole barrier."""
+        return Transaction(self.barrier)
+
+    async def load(self) -> None:
+        """Read what the parts need to serve; whatever grows with use is read later, when it is asked for."""
+        await self._load_cluster()
+        await self._mount_defaults()
+        for part in (self.policies, self.mounts, self.tokens, self.leases, self.wrapping, self.audits):
+            await part.load()
+
+    async def _load_cluster(self) -> None:
+        tx = self.transaction()
+        stored = await tx.load(CLUSTER, Cluster)
+        if stored is None:
+            name = self.core.config.cluster_name or f"vault-cluster-{new_uuid()[:8]}"
+            stored = Cluster(name, new_uuid())
+            tx.store(CLUSTER, stored)
+            await tx.commit()
+        self.cluster = stored
+
+    async def _mount_defaults(self) -> None:
+        """Mount what every server has, in one commit, the first time."""
+        tx = self.transaction()
+        if await tx.list("core/mount/"):
+            return
+        for default in self.core.default_mounts:
+            self.mounts.store(tx, new_entry(**default))
+        await tx.commit()
+
+    async def stop(self) -> None:
+        """End background work and close what is open."""
+        for part in (self.tasks, self.leases, self.tokens, self.wrapping, self.audits):
+            await part.stop()
+
+    # -- Requests under way --------------------------------------------------------------------------------------------
+
+    def enter(self) -> None:
+        """Count a request in."""
+        self.under_way += 1
+
+    def leave(self) -> None:
+        """Count a request out."""
+        self.under_way -= 1
+        self._idle.set()
+
+    async def drain(self, but: int, seconds: float) -> bool:
+        """Wait until no more than `but` requests are under way; False when that took too long."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self.under_way > but:
+                    self._idle.clear()
+                    await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    # -- Contexts ------------------------------------------------------------------------------------------------------
+
+    def context(
+        self,
+        mount: Mount,
+        request: Request,
+        tx: Transaction,
+        held: HeldLocks,
+        *,
+        caller: Caller,
+        token: TokenEntry | None = None,
+        leases: list[Lease] | None = None,
+    ) -> Context:
+        """What a handler of this mount gets for a request. Leases that it takes are added to `leases`."""
+
+        async def lease(kind: str, data: Any, **terms: Any) -> Lease:
+            made = await self.leases.create(mount, request.path, token, kind, data, **terms)
+            if leases is not None:
+                leases.append(made)
+            return made
+
+        base: dict[str, Any] = {
+            "request": request,
+            "mount": mount.info,
+            "storage": View(tx, mount.prefix),
+            "caller": caller,
+            "clock": self.clock,
+            "lock": held.take,
+            "lease": lease,
+        }
+        if mount.backend.privileged:
+            return SystemContext(core=self.core, live=self, transaction=tx, token=token, **base)
+        return Context(**base)
+
+    async def on_behalf(self, mount: Mount, action: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Run an engine's own work (a revocation, an upgrade) in a transaction of its own, and commit it."""
+        tx = self.transaction()
+        held = HeldLocks(self.locks)
+        request = Request(id=new_uuid(), operation=Operation.UPDATE, path=mount.path)
+        try:
+            result = await action(self.context(mount, request, tx, held, caller=Caller()))
+            await tx.commit()
+        finally:
+            held.release()
+        return result
+
+
+def sealed_context(core: Core, request: Request, info: MountInfo) -> SystemContext:
+    """What a status endpoint gets while there is no Live."""
+
+    async def nothing(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("a sealed server holds no locks and no leases")
+
+    return SystemContext(
+        core=core,
+        live=None,
+        transaction=None,
+        token=None,
+        request=request,
+        mount=info,
+        storage=_NoStorage(),
+        caller=Caller(),
+        clock=core.clock,
+        lock=nothing,
+        lease=nothing,
+    )
+
+
+class _NoStorage(View):
+    """The storage of a sealed server: whoever asks is told that it is sealed."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __getattribute__(self, name: str) -> Any:
+        from strongroom.errors import Sealed
+
+        raise Sealed

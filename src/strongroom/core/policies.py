@@ -1,0 +1,130 @@
+"""Policies as stored, and the compiled ACLs that requests are judged by.
+
+A policy lies at `sys/policy/<name>` as JSON of `StoredPolicy`. Compiled ACLs are kept per set of policies and dropped
+when any policy changes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from strongroom.errors import BadRequest, PolicyError
+from strongroom.policy import builtin
+from strongroom.policy.match import ACL
+from strongroom.policy.parse import Policy, parse_policy
+
+if TYPE_CHECKING:
+    from strongroom.core.live import Live
+    from strongroom.storage.transaction import Transaction
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+PREFIX = "sys/policy/"
+ROOT = "root"
+#: The server's own: never written, deleted or listed.
+UNLISTED = frozenset({builtin.RESPONSE_WRAPPING})
+CACHE = 4096
+
+
+class StoredPolicy(msgspec.Struct, frozen=True):
+    """A policy's text, kept to the letter."""
+
+    name: str
+    text: str
+    v: int = 1
+
+
+class Policies:
+    """The policy store. Names are folded to lower case by its callers' `fold`."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._parsed: dict[str, Policy | None] = {}
+        self._acls: dict[tuple[str, ...], ACL] = {}
+        #: Counts changes: what was compiled across one is used once and not kept.
+        self._changes = 0
+
+    async def load(self) -> None:
+        """Follow changes; write the built-in policies that are not there yet."""
+        self._live.barrier.subscribe(PREFIX, self._changed)
+        tx = self._live.transaction()
+        for name, text in builtin.TEXTS.items():
+            if await tx.load(PREFIX + name, StoredPolicy) is None:
+                self.put(tx, name, text)
+        await tx.commit()
+
+    def _changed(self, key: str) -> None:
+        self._changes += 1
+        if key.endswith("/") or not key:
+            self._parsed.clear()
+        self._parsed.pop(key.removeprefix(PREFIX), None)
+        self._acls.clear()
+
+    @staticmethod
+    def fold(name: str) -> str:
+        """The name that a policy is stored under."""
+        return name.strip().lower()
+
+    async def text(self, tx: Transaction, name: str) -> str | None:
+        """The text of a policy; None when there is none. That of `root` is empty."""
+        if name == ROOT:
+            return ""
+        stored = await tx.load(PREFIX + name, StoredPolicy) if name else None
+        return stored.text if stored else None
+
+    async def exists(self, name: str) -> bool:
+        """Whether there is such a policy."""
+        return await self.text(self._live.transaction(), name) is not None
+
+    async def names(self, tx: Transaction) -> list[str]:
+        """All names in order, `root` last."""
+        found: list[str] = []
+        folders = [""]
+        while folders:
+            folder = folders.pop()
+            for name in await tx.list(PREFIX + folder):
+                (folders if name.endswith("/") else found).append(folder + name)
+        return [*sorted(n for n in found if n not in UNLISTED), ROOT]
+
+    def put(self, tx: Transaction, name: str, text: str) -> None:
+        """Store a policy whose text parses; raises `BadRequest` with the place of what does not."""
+        try:
+            parse_policy(text, name)
+        except PolicyError as e:
+            raise BadRequest(str(e)) from None
+        tx.store(PREFIX + name, StoredPolicy(name, text))
+
+    def remove(self, tx: Transaction, name: str) -> None:
+        """Delete a policy, which need not exist."""
+        tx.delete(PREFIX + name)
+
+    async def acl(self, names: tuple[str, ...]) -> ACL:
+        """The compiled rules of a set of policies; those that do not exist grant nothing."""
+        acl = self._acls.get(names)
+        if acl is None:
+            changes = self._changes
+            parsed = [policy for name in names if (policy := await self._parse(name)) is not None]
+            acl = ACL.compile(parsed, None)
+            if changes == self._changes:
+                _keep(self._acls, names, acl)
+        return acl
+
+    async def _parse(self, name: str) -> Policy | None:
+        if name in self._parsed:
+            return self._parsed[name]
+        changes = self._changes
+        stored = await self.text(self._live.transaction(), name)
+        policy = None if stored is None else parse_policy(stored, name)
+        if changes == self._changes:
+            _keep(self._parsed, name, policy)
+        return policy
+
+
+def _keep(cache: dict[K, V], key: K, value: V) -> None:
+    """Remember a value, in place of the one that has been there longest when there are too many."""
+    if len(cache) >= CACHE:
+        cache.pop(next(iter(cache)))
+    cache[key] = value

@@ -1,0 +1,85 @@
+"""`Call`: one request on its way through the stages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from strongroom.api.context import Caller, Context
+from strongroom.api.messages import Lease, Request, Response
+from strongroom.api.routes import Flags, Route
+from strongroom.errors import RequestError, StrongroomError
+
+if TYPE_CHECKING:
+    from strongroom.audit.entry import Exchange
+    from strongroom.core.core import Core
+    from strongroom.core.live import Live
+    from strongroom.core.locks import HeldLocks
+    from strongroom.core.mounts import Mount
+    from strongroom.core.tokens import TokenEntry
+    from strongroom.policy.match import ACL, Decision
+    from strongroom.storage.transaction import Transaction
+
+NO_FLAGS = Flags()
+
+
+class Call:
+    """What the stages have found out so far."""
+
+    __slots__ = (
+        "acl",
+        "arguments",
+        "arguments_error",
+        "caller",
+        "context",
+        "core",
+        "decision",
+        "exchange",
+        "flags",
+        "held",
+        "leases",
+        "live",
+        "mount",
+        "params",
+        "refusal",
+        "request",
+        "response",
+        "route",
+        "route_error",
+        "subpath",
+        "token",
+        "transaction",
+        "unknown",
+    )
+
+    def __init__(self, core: Core, request: Request) -> None:
+        self.core = core
+        self.request = request
+        self.live: Live
+        self.held: HeldLocks
+        self.transaction: Transaction
+        self.mount: Mount | None = None
+        #: The path below the mount.
+        self.subpath = ""
+        self.route: Route | None = None
+        self.params: dict[str, str] = {}
+        #: Why there is no route; raised only when the caller may know.
+        self.route_error: Exception | None = None
+        self.flags = NO_FLAGS
+        self.arguments: Any = None
+        self.arguments_error: RequestError | None = None
+        #: Parameters that the endpoint does not know.
+        self.unknown: list[str] = []
+        self.token: TokenEntry | None = None
+        self.acl: ACL | None = None
+        self.decision: Decision | None = None
+        self.caller = Caller()
+        #: Decided, recorded, then enforced: the refusal that `enforce` raises.
+        self.refusal: RequestError | None = None
+        self.context: Context | None = None
+        self.leases: list[Lease] = []
+        self.response: Response | None = None
+        self.exchange: Exchange | None = None
+
+
+class Stop(StrongroomError):
+    """Ends the stages early with `call.response` as the answer."""
