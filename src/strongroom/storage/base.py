@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import bisect
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -122,6 +123,17 @@ def first_after(prefix: str, after: str) -> str:
     folder, slash, _ = after.partition("/")
     # "0" is the character that follows "/", and NUL the least one, which no key contains.
     return f"{prefix}{folder}0" if slash else f"{prefix}{after}\0"
+
+
+def end_of(prefix: str) -> str | None:
+    """The least text that is greater than all that start with `prefix`; None when there is no such text."""
+    while prefix:
+        point = ord(prefix[-1]) + 1
+        if point <= sys.maxunicode:
+            # The surrogates have no place in UTF-8.
+            return prefix[:-1] + chr(0xE000 if point == 0xD800 else point)
+        prefix = prefix[:-1]
+    return None
 
 
 def one_level(prefix: str, after: str, limit: int, seek: Callable[[str], Iterable[str]]) -> list[str]:
