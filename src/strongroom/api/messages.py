@@ -161,6 +161,8 @@ class Auth:
     no_default_policy: bool = False
     alias_name: str = ""
     alias_metadata: dict[str, str] | None = None
+    #: When a token that is renewed was issued, in Unix nanoseconds; 0 for one issued by this very answer.
+    issue_time: int = 0
     #: What a later renewal by the method that issued the token needs to know.
     internal: dict[str, Any] = field(default_factory=dict, repr=False)
 

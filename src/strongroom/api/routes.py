@@ -1,8 +1,8 @@
 """`Engine` and its routes: how an endpoint is declared, and how a path finds it.
 
 A pattern is literal segments and parameters: `{name}` is a name (letters, digits, `_`, `-`, `.`), `{x:segment}`
-anything but a slash, `{x:path}` the rest, slashes included and possibly empty. A list route matches with and without the slash
-that lists carry at their end.
+anything but a slash, `{x:path}` the rest, slashes included and possibly empty, `{x:subpath}` the same but never empty.
+A list route matches with and without the slash that lists carry at their end.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Revoker = Callable[[Any, dict[str, Any]], Awaitable[None]]
 Renewer = Callable[[Any, dict[str, Any]], Awaitable[Any]]
 
 _PARAMETER = re.compile(r"\{(\w+)(?::(\w+))?\}")
-_SHAPES = {None: r"\w(?:[\w.-]*\w)?", "segment": r"[^/]+", "path": r".*"}
+_SHAPES = {None: r"\w(?:[\w.-]*\w)?", "segment": r"[^/]+", "path": r".*", "subpath": r".+"}
 
 
 @dataclass(frozen=True, slots=True)
