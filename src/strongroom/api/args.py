@@ -49,7 +49,7 @@ def field(
     deprecated: bool = False,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """Declare a parameter; an absent one is its `default`, else its type's zero, else refused with the text `required`."""
+    """Declare a parameter; an absent one is its `default`, else its type's zero, else refused with `required`."""
     return Field(help, default, required, aliases, deprecated, choices)
 
 

@@ -11,6 +11,7 @@ from strongroom.errors import Sealed
 if TYPE_CHECKING:
     from strongroom.core.core import Core
     from strongroom.core.live import Live
+    from strongroom.core.mounts import Mount
     from strongroom.core.tokens import TokenEntry
     from strongroom.policy.match import ACL
     from strongroom.storage.transaction import Transaction
@@ -19,10 +20,17 @@ if TYPE_CHECKING:
 class SystemContext(Context):
     """A context that reaches the core. While sealed only `core` is there; asking for the rest raises `Sealed`."""
 
-    __slots__ = ("_live", "_transaction", "acl", "after", "core", "token_entry")
+    __slots__ = ("_live", "_transaction", "acl", "after", "core", "for_mount", "token_entry")
 
     def __init__(
-        self, *, core: Core, live: Live | None, transaction: Transaction | None, token: TokenEntry | None, **base: Any
+        self,
+        *,
+        core: Core,
+        live: Live | None,
+        transaction: Transaction | None,
+        token: TokenEntry | None,
+        for_mount: Callable[[Mount], Context],
+        **base: Any,
     ) -> None:
         super().__init__(**base)
         self.core = core
@@ -32,6 +40,8 @@ class SystemContext(Context):
         self.token_entry = token
         #: The caller's compiled policies; None without a token.
         self.acl: ACL | None = None
+        #: A context of another mount within this same request: its transaction, its locks.
+        self.for_mount = for_mount
         self.after: list[Callable[[], Awaitable[None] | None]] = []
 
     @property

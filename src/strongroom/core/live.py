@@ -21,6 +21,7 @@ from strongroom.core.policies import Policies
 from strongroom.core.scheduler import Scheduler
 from strongroom.core.tokens import TokenEntry, Tokens
 from strongroom.core.wrapping import Wrapping
+from strongroom.errors import Sealed
 from strongroom.storage.transaction import Transaction, View
 
 if TYPE_CHECKING:
@@ -147,7 +148,11 @@ class Live:
             "lease": lease,
         }
         if mount.backend.privileged:
-            return SystemContext(core=self.core, live=self, transaction=tx, token=token, **base)
+
+            def for_mount(other: Mount) -> Context:
+                return self.context(other, request, tx, held, caller=caller, token=token, leases=leases)
+
+            return SystemContext(core=self.core, live=self, transaction=tx, token=token, for_mount=for_mount, **base)
         return Context(**base)
 
     async def on_behalf(self, mount: Mount, action: Callable[[Any], Awaitable[Any]]) -> Any:
@@ -169,9 +174,13 @@ def sealed_context(core: Core, request: Request, info: MountInfo) -> SystemConte
     async def nothing(*_: Any, **__: Any) -> Any:
         raise RuntimeError("a sealed server holds no locks and no leases")
 
+    def no_mount(_: Mount) -> Context:
+        raise Sealed
+
     return SystemContext(
         core=core,
         live=None,
+        for_mount=no_mount,
         transaction=None,
         token=None,
         request=request,
@@ -191,6 +200,4 @@ class _NoStorage(View):
         pass
 
     def __getattribute__(self, name: str) -> Any:
-        from strongroom.errors import Sealed
-
         raise Sealed

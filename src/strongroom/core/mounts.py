@@ -30,6 +30,7 @@ DATA = "logical/"
 RESERVED = ("sys/", "auth/", "audit/", "cubbyhole/", "identity/")
 _BELOW = ("sys/", "auth/", "audit/")
 PURGE_CHUNK = 1000
+MOVES = 1000
 
 
 class MountConfig(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -104,6 +105,8 @@ class Mounts:
         self._by_path: dict[str, Mount] = {}
         #: Paths being taken down: requests find nothing there any more.
         self._leaving: set[str] = set()
+        #: Moves since the unsealing, by id: from where to where.
+        self.moves: dict[str, tuple[str, str]] = {}
 
     async def load(self) -> None:
         """Read all entries, and go on removing the data of mounts that were disabled."""
@@ -177,6 +180,14 @@ class Mounts:
     def stay(self, path: str) -> None:
         """Serve a path again whose unmounting was given up."""
         self._leaving.discard(path)
+
+    def note_move(self, source: str, target: str) -> str:
+        """Remember a move that is done; returns its id."""
+        if len(self.moves) >= MOVES:
+            self.moves.pop(next(iter(self.moves)))
+        move = new_uuid()
+        self.moves[move] = (source, target)
+        return move
 
     def check_free(self, path: str, verb: str = "mount") -> None:
         """Refuse a path that is the server's own or would lie in, or around, another mount's."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from strongroom.api.context import Caller, Context
 from strongroom.api.messages import Lease, Request, Response
 from strongroom.api.routes import Flags, Route
-from strongroom.errors import RequestError, StrongroomError
+from strongroom.errors import RequestError
 
 if TYPE_CHECKING:
     from strongroom.audit.entry import Exchange
@@ -79,7 +79,3 @@ class Call:
         self.leases: list[Lease] = []
         self.response: Response | None = None
         self.exchange: Exchange | None = None
-
-
-class Stop(StrongroomError):
-    """Ends the stages early with `call.response` as the answer."""

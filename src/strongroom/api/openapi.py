@@ -1,0 +1,144 @@
+"""The OpenAPI 3 document, made from the declarations of the routes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from strongroom import VAULT_VERSION
+from strongroom.api.args import Args, Field
+from strongroom.api.fields import KINDS
+from strongroom.api.messages import Operation
+from strongroom.api.routes import Engine, Route
+
+_METHODS = {
+    Operation.READ: "get",
+    Operation.LIST: "get",
+    Operation.UPDATE: "post",
+    Operation.PATCH: "patch",
+    Operation.DELETE: "delete",
+}
+_PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
+
+
+def document(engines: Mapping[str, Engine[Any]]) -> dict[str, Any]:
+    """Describe the engines, each at the path that it is mounted at."""
+    paths: dict[str, dict[str, Any]] = {}
+    for mount, engine in engines.items():
+        for route in engine.routes:
+            _add(paths, mount, route)
+    return {
+        "openapi": "3.0.2",
+        "info": {
+            "title": "Strongroom, speaking HashiCorp Vault's API",
+            "description": "The server's whole HTTP API. Every path is below `/v1/`.",
+            "version": VAULT_VERSION,
+            "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
+        },
+        "paths": dict(sorted(paths.items())),
+    }
+
+
+def _add(paths: dict[str, dict[str, Any]], mount: str, route: Route) -> None:
+    path = "/" + mount + _PARAMETER.sub(r"{\1}", route.pattern)
+    if path != "/" and path.endswith("/"):
+        path = path.rstrip("/")
+    item = paths.setdefault(path, {})
+    if route.summary and "description" not in item:
+        item["description"] = route.summary
+    names = route.parameters
+    if names:
+        item["parameters"] = [_path_parameter(name, route.args) for name in names]
+    if route.flags.sudo:
+        item["x-vault-sudo"] = True
+    if route.flags.unauthenticated:
+        item["x-vault-unauthenticated"] = True
+    if route.exists is not None:
+        item["x-vault-createSupported"] = True
+    method = _METHODS[route.operation]
+    known = item.get(method)
+    if known is None:
+        item[method] = _operation(mount, route)
+    elif route.operation in (Operation.LIST, Operation.READ):
+        # One GET serves both: the query parameter `list` tells them apart.
+        known["parameters"] = [*known.get("parameters", []), *_query(route)]
+
+
+def _operation(mount: str, route: Route) -> dict[str, Any]:
+    verb = {Operation.UPDATE: "write"}.get(route.operation, route.operation.value)
+    words = re.split(r"[^A-Za-z0-9]+", mount + _PARAMETER.sub(r"\1", route.pattern))
+    operation: dict[str, Any] = {
+        "summary": route.summary,
+        "operationId": "-".join(w for w in (verb, *words) if w),
+        "tags": [mount.strip("/").partition("/")[0] or "root"],
+        "responses": {"204": {"description": "empty body"}, "200": {"description": "OK"}},
+    }
+    if route.operation is Operation.DELETE:
+        operation["responses"] = {"204": {"description": "empty body"}}
+    if route.operation in (Operation.READ, Operation.LIST):
+        operation["responses"] = {"200": {"description": "OK"}}
+        parameters = _query(route)
+        if parameters:
+            operation["parameters"] = parameters
+    elif route.operation is not Operation.DELETE and route.args is not None:
+        body = _body(route)
+        if body["properties"] or route.free_form:
+            kind = "application/merge-patch+json" if route.operation is Operation.PATCH else "application/json"
+            operation["requestBody"] = {"required": False, "content": {kind: {"schema": body}}}
+    return operation
+
+
+def _query(route: Route) -> list[dict[str, Any]]:
+    parameters = []
+    if route.operation is Operation.LIST:
+        parameters.append(
+            {
+                "name": "list",
+                "in": "query",
+                "description": "Must be set to `true`.",
+                "required": False,
+                "schema": {"type": "string", "enum": ["true"]},
+            }
+        )
+    for name, field in _fields(route):
+        parameters.append(
+            {"name": name, "in": "query", "description": field.help, "schema": dict(KINDS[field.kind].schema)}
+        )
+    return parameters
+
+
+def _body(route: Route) -> dict[str, Any]:
+    properties = {}
+    for name, field in _fields(route):
+        properties[name] = {"description": field.help, **KINDS[field.kind].schema}
+        if field.deprecated:
+            properties[name]["deprecated"] = True
+        if field.choices:
+            properties[name]["enum"] = list(field.choices)
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    if route.free_form:
+        schema["additionalProperties"] = True
+    required = [name for name, field in _fields(route) if field.required]
+    if required:
+        schema["required"] = required
+    return schema
+
+
+def _fields(route: Route) -> list[tuple[str, Field]]:
+    """The parameters that are not in the path."""
+    in_path = set(route.parameters)
+    return [(n, f) for n, f in sorted(route.args.fields.items()) if n not in in_path] if route.args else []
+
+
+def _path_parameter(name: str, args: type[Args] | None) -> dict[str, Any]:
+    field = args.fields.get(name) if args else None
+    schema = dict(KINDS[field.kind].schema) if field else {"type": "string"}
+    schema.pop("pattern", None)
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": field.help if field else "",
+        "schema": schema,
+    }

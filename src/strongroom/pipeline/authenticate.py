@@ -1,0 +1,43 @@
+"""Authenticate: who asks. A limited use is spent here, durably, before the work that it pays for."""
+
+from __future__ import annotations
+
+from strongroom.api.context import Caller
+from strongroom.errors import BadToken
+from strongroom.pipeline.call import Call
+
+
+async def authenticate(call: Call) -> None:
+    """Find the request's token; a missing or bad one is a refusal unless the endpoint needs none."""
+    request, tokens = call.request, call.live.tokens
+    if not request.token:
+        _refuse(call, "the request has no token")
+        return
+    entry = await tokens.lookup(request.token)
+    if entry is None:
+        _refuse(call, "the token is unknown, expired or revoked")
+        return
+    if entry.bound_cidrs and not tokens.permits(entry, request.remote_address):
+        _refuse(call, "the token is bound to other addresses")
+        return
+    if entry.num_uses and not call.flags.unauthenticated:
+        used = await tokens.use(entry)
+        if used is None:
+            _refuse(call, "the token's last use is spent")
+            return
+        entry = used
+    call.token = entry
+    call.caller = Caller(
+        accessor=entry.accessor,
+        display_name=entry.display_name,
+        policies=entry.policies,
+        entity_id=entry.entity_id,
+        type=entry.type,
+        root="root" in entry.policies,
+        key=entry.key,
+    )
+
+
+def _refuse(call: Call, reason: str) -> None:
+    if not call.flags.unauthenticated:
+        call.refusal = BadToken(reason=reason)

@@ -1,0 +1,69 @@
+"""Dispatch: parse the arguments, call the handler, take its result. Its writes wait for `commit`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from strongroom.api.context import Context
+from strongroom.api.help import help_for
+from strongroom.api.messages import Operation, Request, Response
+from strongroom.api.routes import Route
+from strongroom.core.context import SystemContext
+from strongroom.pipeline.call import Call
+
+
+async def dispatch(call: Call) -> None:
+    """Run the handler."""
+    if call.request.operation is Operation.HELP:
+        assert call.mount is not None
+        call.response = Response(bare=help_for(call.mount.engine, call.subpath))
+        return
+    route = call.route
+    assert route is not None
+    if call.context is None:
+        call.arguments, call.unknown = parse_arguments(route, call.params, call.request)
+        call.context = make_context(call)
+    call.context.caller.sudo = call.caller.sudo
+    if isinstance(call.context, SystemContext):
+        call.context.acl = call.acl
+    result = await (route.handler(call.context) if route.args is None else route.handler(call.context, call.arguments))
+    call.response = response = as_response(result)
+    if call.context.warnings:
+        response.warnings = [*response.warnings, *call.context.warnings]
+    if call.unknown and response.bare is None and not response.empty:
+        response.warnings.append(f"Endpoint ignored these unrecognized parameters: [{' '.join(call.unknown)}]")
+
+
+def parse_arguments(route: Route, params: Mapping[str, str], request: Request) -> tuple[Any, list[str]]:
+    """The handler's arguments, and the names of parameters that it does not know."""
+    if route.args is None:
+        return None, [] if route.free_form else sorted(request.data)
+    arguments, unknown = route.args.parse(params, request.data, request.raw)
+    return arguments, [] if route.free_form else unknown
+
+
+def make_context(call: Call) -> Context:
+    """The handler's view of the server."""
+    assert call.mount is not None
+    return call.live.context(
+        call.mount,
+        call.request,
+        call.transaction,
+        call.held,
+        caller=call.caller,
+        token=call.token,
+        leases=call.leases,
+    )
+
+
+def as_response(result: object) -> Response:
+    """What a handler returned, as an answer: nothing is 204, a mapping or struct is the answer's data."""
+    if isinstance(result, Response):
+        return result
+    if result is None:
+        return Response()
+    assert isinstance(result, (Mapping, msgspec.Struct, msgspec.Raw)), type(result)
+    return Response(data=result)

@@ -1,0 +1,37 @@
+"""Seal gate: while sealed only the endpoints that say so answer."""
+
+from __future__ import annotations
+
+from strongroom.api.context import MountInfo
+from strongroom.api.messages import Request, Response
+from strongroom.core.core import Core
+from strongroom.core.live import Live, sealed_context
+from strongroom.errors import InternalError, RequestError, Sealed, UnsupportedOperation
+from strongroom.pipeline.dispatch import as_response, parse_arguments
+
+
+def seal_gate(core: Core, request: Request) -> Live | None:
+    """The unsealed state; None when the request must be answered without it."""
+    return core.live
+
+
+async def answer_sealed(core: Core, request: Request) -> Response:
+    """Answer a status endpoint of a sealed server; anything else raises `Sealed`."""
+    for path, engine in core.always.items():
+        if not request.path.startswith(path):
+            continue
+        try:
+            route, params = engine.match(request.path[len(path) :], request.operation)
+        except UnsupportedOperation as e:
+            raise (Sealed() if e.errors else e) from None
+        except RequestError:
+            break
+        if not route.flags.sealed_ok:
+            break
+        context = sealed_context(core, request, MountInfo(path=path, type=engine.type, uuid="", accessor=""))
+        arguments, _ = parse_arguments(route, params, request)
+        result = await (route.handler(context) if arguments is None else route.handler(context, arguments))
+        return as_response(result)
+    if not core.always:
+        raise InternalError
+    raise Sealed

@@ -1,0 +1,143 @@
+"""The settings of a mount as clients write and read them: parsing, checks, and the shape of answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from strongroom.api.fields import Invalid, parse_bool, parse_comma_list, parse_duration, parse_text
+from strongroom.core.mounts import Mount, MountConfig
+from strongroom.errors import BadRequest
+
+LISTS = (
+    "audit_non_hmac_request_keys",
+    "audit_non_hmac_response_keys",
+    "passthrough_request_headers",
+    "allowed_response_headers",
+)
+VISIBILITIES = ("", "unauth", "hidden")
+TOKEN_TYPES = ("default-service", "default-batch", "service", "batch")
+TTLS = {"default_lease_ttl": "default", "max_lease_ttl": "max"}
+
+
+def parse_config(values: Mapping[str, Any], system_max: int) -> dict[str, Any]:
+    """The `config` of a new mount.
+
+    Raises:
+        BadRequest: naming the setting that cannot be.
+    """
+    changes = common_changes(values)
+    for name, word in TTLS.items():
+        if values.get(name) is not None:
+            changes[name] = parse_ttl(values[name], f"unable to parse {word} TTL of {values[name]}: ")
+    default, top = changes.get("default_lease_ttl", 0), changes.get("max_lease_ttl", 0)
+    if top and default > top:
+        raise BadRequest("given default lease TTL greater than given max lease TTL")
+    if not top and default > system_max:
+        raise BadRequest(f"given default lease TTL greater than system max lease TTL of {system_max}")
+    if values.get("force_no_cache") is not None:
+        changes["force_no_cache"] = _bool("force_no_cache", values["force_no_cache"])
+    return changes
+
+
+def common_changes(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What enabling and tuning read alike."""
+    changes: dict[str, Any] = {}
+    for name in LISTS:
+        if values.get(name) is not None:
+            changes[name] = tuple(parse_comma_list(values[name]))
+    visibility = values.get("listing_visibility")
+    if visibility is not None:
+        if visibility not in VISIBILITIES:
+            raise BadRequest(f"invalid listing_visibility {visibility}")
+        changes["listing_visibility"] = visibility
+    token_type = values.get("token_type")
+    if token_type:
+        if token_type not in TOKEN_TYPES:
+            raise BadRequest("invalid value for 'token_type'")
+        changes["token_type"] = token_type
+    return changes
+
+
+def parse_ttl(value: Any, prefix: str = "") -> int:
+    """A TTL in seconds; `system` and nothing mean the server's own (0)."""
+    if value in ("system", "", None):
+        return 0
+    try:
+        seconds = parse_duration(value)
+    except Invalid as e:
+        raise BadRequest(f"{prefix}{e}") from None
+    if seconds < 0:
+        raise BadRequest(f"{prefix}a TTL cannot be negative")
+    return int(seconds)
+
+
+def parse_options(options: Mapping[str, Any]) -> dict[str, str]:
+    """A mount's options: a map of text."""
+    return {name: parse_text(value) for name, value in options.items() if value is not None}
+
+
+def _bool(name: str, value: Any) -> bool:
+    try:
+        return parse_bool(value)
+    except Invalid as e:
+        raise BadRequest(f"{name}: {e}") from None
+
+
+def shown_config(mount: Mount) -> dict[str, Any]:
+    """The `config` of a listing: TTLs as set, 0 when not; lists only when set."""
+    config = mount.config
+    shown: dict[str, Any] = {
+        "default_lease_ttl": config.default_lease_ttl,
+        "force_no_cache": config.force_no_cache,
+        "max_lease_ttl": config.max_lease_ttl,
+    }
+    shown |= _set_lists(config)
+    if config.listing_visibility:
+        shown["listing_visibility"] = config.listing_visibility
+    if mount.path.startswith("auth/"):
+        shown["token_type"] = config.token_type or "default-service"
+    return shown
+
+
+def shown_mount(mount: Mount) -> dict[str, Any]:
+    """One mount of a listing."""
+    entry = mount.entry
+    return {
+        "accessor": entry.accessor,
+        "config": shown_config(mount),
+        "deprecation_status": "supported" if mount.backend.mountable else "",
+        "description": entry.description,
+        "external_entropy_access": entry.external_entropy_access,
+        "local": entry.local,
+        "options": entry.options,
+        "plugin_version": "",
+        "running_plugin_version": "",
+        "running_sha256": "",
+        "seal_wrap": entry.seal_wrap,
+        "type": entry.type,
+        "uuid": entry.uuid,
+    }
+
+
+def shown_tuning(mount: Mount) -> dict[str, Any]:
+    """What tuning shows: the TTLs in force, and only what is set."""
+    config = mount.config
+    shown: dict[str, Any] = {
+        "default_lease_ttl": mount.info.default_lease_ttl,
+        "description": mount.entry.description,
+        "force_no_cache": config.force_no_cache,
+        "max_lease_ttl": mount.info.max_lease_ttl,
+    }
+    shown |= _set_lists(config)
+    if config.listing_visibility:
+        shown["listing_visibility"] = config.listing_visibility
+    if mount.entry.options:
+        shown["options"] = mount.entry.options
+    if mount.path.startswith("auth/"):
+        shown["token_type"] = config.token_type or "default-service"
+    return shown
+
+
+def _set_lists(config: MountConfig) -> dict[str, list[str]]:
+    return {name: list(getattr(config, name)) for name in LISTS if getattr(config, name)}

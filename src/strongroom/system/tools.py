@@ -1,0 +1,82 @@
+"""Random bytes and hashes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from typing import Any
+
+from strongroom.api.args import Args, field
+from strongroom.api.fields import Base64
+from strongroom.core.context import SystemContext
+from strongroom.errors import BadRequest
+from strongroom.system.engine import system
+
+HASHES = {
+    "sha2-224": hashlib.sha224,
+    "sha2-256": hashlib.sha256,
+    "sha2-384": hashlib.sha384,
+    "sha2-512": hashlib.sha512,
+    "sha3-224": hashlib.sha3_224,
+    "sha3-256": hashlib.sha3_256,
+    "sha3-384": hashlib.sha3_384,
+    "sha3-512": hashlib.sha3_512,
+}
+MOST_BYTES = 128 * 1024
+
+
+class RandomArgs(Args):
+    """How much, and how written."""
+
+    bytes: int = field("How many bytes.", default=32)
+    urlbytes: str = field("The same, in the path.")
+    format: str = field("`base64` or `hex`.", default="base64")
+    source: str = field("Where from; there is only the operating system.", default="platform")
+
+
+class HashArgs(Args):
+    """What to hash, and how."""
+
+    input: Base64 = field("What to hash, in base64.")
+    algorithm: str = field("The algorithm.", default="sha2-256")
+    urlalgorithm: str = field("The same, in the path.")
+    format: str = field("`hex` or `base64`.", default="hex")
+
+
+def _written(data: bytes, form: str) -> str:
+    if form == "hex":
+        return data.hex()
+    if form == "base64":
+        return base64.b64encode(data).decode()
+    raise BadRequest(f'unsupported encoding format {form[:32]}; must be "hex" or "base64"')
+
+
+async def random(ctx: SystemContext, args: RandomArgs) -> dict[str, Any]:
+    """Random bytes from the operating system."""
+    count = args.bytes
+    if args.urlbytes:
+        if not args.urlbytes.isdecimal() or len(args.urlbytes) > 9:
+            raise BadRequest(f'error parsing url-set byte count: "{args.urlbytes[:32]}" is no number')
+        count = int(args.urlbytes)
+    if count < 1:
+        raise BadRequest('"bytes" cannot be less than 1')
+    if count > MOST_BYTES:
+        raise BadRequest(f'"bytes" should be less than {MOST_BYTES}')
+    return {"random_bytes": _written(secrets.token_bytes(count), args.format)}
+
+
+async def hash_input(ctx: SystemContext, args: HashArgs) -> dict[str, Any]:
+    """The hash of some bytes."""
+    algorithm = HASHES.get(args.urlalgorithm or args.algorithm)
+    if algorithm is None:
+        raise BadRequest(f"unsupported algorithm {(args.urlalgorithm or args.algorithm)[:32]}")
+    if args.format not in ("hex", "base64"):
+        raise BadRequest(f'unsupported encoding format {args.format[:32]}; must be "hex" or "base64"')
+    return {"sum": _written(algorithm(args.input).digest(), args.format)}
+
+
+for _pattern in ("tools/random", "tools/random/{urlbytes:segment}"):
+    system.write(_pattern)(random)
+for _pattern in ("tools/hash", "tools/hash/{urlalgorithm:segment}"):
+    system.write(_pattern)(hash_input)
