@@ -48,14 +48,10 @@ async def ui_mount(ctx: SystemContext, args: PathArgs) -> Response:
     path = args.path.strip("/")
     found = ctx.live.mounts.find(path) or ctx.live.mounts.find(path + "/")
     if found is None:
-        raise PermissionDenied(
-            f'preflight capability check returned 403, please ensure client\'s policies grant access to path "{path}/"'
-        )
+        raise _refused(path + "/")
     mount = found[0]
     if not ctx.acl.allows_any(mount.path):
-        raise PermissionDenied(
-            f'preflight capability check returned 403, please ensure client\'s policies grant access to path "{mount.path}"'
-        )
+        raise _refused(mount.path)
     return Response(data={**shown_mount(mount), "path": mount.path})
 
 
