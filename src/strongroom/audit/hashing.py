@@ -1,0 +1,159 @@
+"""What an audit entry hides, and how: HMAC-SHA256 under a salt of the device's own.
+
+The rules are Vault's. Hashed: every text at any depth; numbers that a client wrote, in the text it wrote them (those
+of a request, and those inside stored JSON that an engine gives back). Readable: numbers the server computed, booleans,
+null, map keys, moments of time, and the texts whose nearest map key is one of the mount's tuned keys.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Container, Mapping
+from datetime import date, time
+from enum import Enum
+from typing import Any, Final
+
+import msgspec
+
+from strongroom.api.fields import number_text
+from strongroom.api.messages import Timestamp, encode_hook
+
+#: How many HMACs of tokens and accessors a device remembers.
+REMEMBERED: Final = 4096
+
+#: Tuned keys of a mount without any.
+NO_KEYS: Final[frozenset[str]] = frozenset()
+
+
+class NumberText(str):
+    """A JSON number in the digits its author wrote."""
+
+    __slots__ = ()
+
+
+_parse = json.JSONDecoder(parse_int=NumberText, parse_float=NumberText, parse_constant=NumberText).decode
+
+
+class Salt:
+    """A device's hash function: `hmac-sha256:` and the hex of HMAC-SHA256 under the salt, a UUID's text."""
+
+    __slots__ = ("_inner", "_known", "_outer")
+
+    def __init__(self, salt: str) -> None:
+        key = salt.encode()
+        if len(key) > 64:
+            key = hashlib.sha256(key).digest()
+        key = key.ljust(64, b"\0")
+        # RFC 2104 with both padded keys absorbed once: a third of the time of a whole HMAC for values this short.
+        self._inner = hashlib.sha256(bytes(b ^ 0x36 for b in key))
+        self._outer = hashlib.sha256(bytes(b ^ 0x5C for b in key))
+        self._known: dict[str, str] = {}
+
+    def __call__(self, text: str) -> str:
+        """Hash a text."""
+        return self.of_bytes(text.encode("utf-8", "surrogatepass"))
+
+    def of_bytes(self, value: bytes) -> str:
+        """Hash bytes."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(value)
+        outer.update(inner.digest())
+        return "hmac-sha256:" + outer.hexdigest()
+
+    def lasting(self, text: str) -> str:
+        """Hash what returns with request after request: a token or an accessor."""
+        known = self._known.get(text)
+        if known is None:
+            known = self(text)
+            if len(self._known) >= REMEMBERED:
+                del self._known[next(iter(self._known))]
+            self._known[text] = known
+        return known
+
+    def forget(self) -> None:
+        """Drop the remembered values."""
+        self._known.clear()
+
+
+def conceal(value: Any, salt: Salt, keys: Container[str], *, free: bool = False, numbers: bool = False) -> Any:
+    """A copy of `value` with its secrets hashed, made of what JSON knows.
+
+    `keys` are the tuned ones; `free` says that the nearest key was one of them, `numbers` that plain numbers are a
+    client's.
+    """
+    kind = type(value)
+    if kind is str:
+        return value if free else salt(value)
+    if kind is dict:
+        return {k: conceal(v, salt, keys, free=k in keys, numbers=numbers) for k, v in value.items()}
+    if kind is list:
+        return [conceal(v, salt, keys, free=free, numbers=numbers) for v in value]
+    if value is None or kind is bool:
+        return value
+    if kind is NumberText:
+        return msgspec.Raw(value.encode()) if free else salt(value)
+    if kind is int or kind is float:
+        return salt(number_text(value)) if numbers and not free else value
+    if kind is msgspec.Raw:
+        return conceal(parse_raw(value), salt, keys, free=free)
+    return _conceal_object(value, salt, keys, free, numbers)
+
+
+def _conceal_object(value: Any, salt: Salt, keys: Container[str], free: bool, numbers: bool) -> Any:
+    if isinstance(value, Timestamp):
+        return str(value)
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    plain = _plain(value)
+    if plain is not None:
+        return conceal(plain, salt, keys, free=free, numbers=numbers)
+    # Whatever else an engine answers with is hidden as its text.
+    return conceal(str(value), salt, keys, free=free)
+
+
+def _plain(value: Any) -> Any:
+    """The plain JSON value in the place of a richer one, or None for an unknown kind."""
+    convert = next((how for kind, how in _PLAIN if isinstance(value, kind)), None)
+    return convert(value) if convert else None
+
+
+_FIELDS: dict[type[msgspec.Struct], tuple[tuple[str, str], ...]] = {}
+
+
+def fields_of(value: msgspec.Struct) -> dict[str, Any]:
+    """The fields of a struct under the names they are sent by, without those an encoder would leave out."""
+    kind = type(value)
+    names = _FIELDS.get(kind)
+    if names is None:
+        names = _FIELDS[kind] = tuple(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
+    found = {sent: getattr(value, name) for name, sent in names}
+    if kind.__struct_config__.omit_defaults:
+        sent_names = msgspec.to_builtins(value, enc_hook=encode_hook)
+        return {sent: item for sent, item in found.items() if sent in sent_names}
+    return {sent: item for sent, item in found.items() if item is not msgspec.UNSET}
+
+
+_PLAIN: Final[tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...]] = (
+    (msgspec.Struct, fields_of),
+    (Mapping, dict),
+    (str, str.__str__),
+    (Enum, lambda value: value.value),
+    (int, int),
+    (float, float),
+    ((tuple, set, frozenset), list),
+    ((bytes, bytearray, memoryview), lambda value: base64.b64encode(value).decode()),
+)
+
+
+def parse_raw(raw: msgspec.Raw) -> Any:
+    """The value of JSON text, its numbers as `NumberText`."""
+    return _parse(bytes(raw).decode("utf-8", "surrogatepass"))
+
+
+def expose(value: Any) -> msgspec.Raw:
+    """A value as JSON text on one line, with nothing hidden."""
+    text = msgspec.json.encode(value, enc_hook=encode_hook)
+    # Stored JSON is embedded as its author wrote it, line breaks included.
+    return msgspec.Raw(msgspec.json.format(text, indent=-1) if b"\n" in text or b"\r" in text else text)
