@@ -14,10 +14,13 @@ from strongroom.api.messages import Lease, Operation, Request
 from strongroom.clock import new_uuid
 from strongroom.core.audits import Audits
 from strongroom.core.context import SystemContext
+from strongroom.core.generate_root import GenerateRoot
 from strongroom.core.leases import Leases
 from strongroom.core.locks import HeldLocks, Locks
 from strongroom.core.mounts import Mount, Mounts, new_entry
 from strongroom.core.policies import Policies
+from strongroom.core.rekey import Rekey
+from strongroom.core.rotation import CHECK_SECONDS, check
 from strongroom.core.scheduler import Scheduler
 from strongroom.core.tokens import TokenEntry, Tokens
 from strongroom.core.wrapping import Wrapping
@@ -56,6 +59,8 @@ class Live:
         self.leases = Leases(self)
         self.wrapping = Wrapping(self)
         self.audits = Audits(self)
+        self.rekey = Rekey(self)
+        self.generate_root = GenerateRoot(self)
         #: Requests under way; sealing waits for them.
         self.under_way = 0
         self._idle = asyncio.Event()
@@ -70,6 +75,7 @@ class Live:
         await self._mount_defaults()
         for part in (self.policies, self.mounts, self.tokens, self.leases, self.wrapping, self.audits):
             await part.load()
+        self.tasks.every("barrier key rotation", CHECK_SECONDS, lambda: check(self.barrier), first=CHECK_SECONDS)
 
     async def _load_cluster(self) -> None:
         tx = self.transaction()
