@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from strongroom.audit.device import Device, reason_of
-from strongroom.audit.entry import Exchange, Formatter
+from strongroom.audit.entry import Exchange
+from strongroom.audit.formatter import Formatter
 from strongroom.clock import Clock
 from strongroom.errors import InternalError
 

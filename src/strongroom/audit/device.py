@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from strongroom.api.fields import FALSE, TRUE
-from strongroom.audit.entry import Formatter
+from strongroom.audit.formatter import Formatter
 from strongroom.audit.hashing import Salt
 from strongroom.errors import BadRequest
 

@@ -1,7 +1,7 @@
 """JSONx, the XML form of a JSON value (IBM's draft), as Vault's `format=jsonx` writes an audit entry.
 
 An object's members stand in the order of their names, each an element such as
-`<json:number name="ttl">60</json:number>`, and like Vault's, a line has the members of the entry without an element around them.
+`<json:number name="ttl">60</json:number>`. The members of the entry itself have no element around them, as in Vault.
 """
 
 from __future__ import annotations
