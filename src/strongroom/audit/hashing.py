@@ -130,8 +130,9 @@ def fields_of(value: msgspec.Struct) -> dict[str, Any]:
         names = _FIELDS[kind] = tuple(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
     found = {sent: getattr(value, name) for name, sent in names}
     if kind.__struct_config__.omit_defaults:
-        sent_names = msgspec.to_builtins(value, enc_hook=encode_hook)
-        return {sent: item for sent, item in found.items() if sent in sent_names}
+        # Only the encoder knows what it takes for a default.
+        kept = msgspec.json.decode(msgspec.json.encode(value, enc_hook=encode_hook), type=dict[str, msgspec.Raw])
+        return {sent: item for sent, item in found.items() if sent in kept}
     return {sent: item for sent, item in found.items() if item is not msgspec.UNSET}
 
 
