@@ -28,7 +28,7 @@ class Pump:
     """Runs blocking actions in order on a thread of its own, started with the first; `deadline` is in seconds."""
 
     def __init__(self, name: str, deadline: float) -> None:
-        self._name, self._deadline = name, deadline
+        self._name, self.deadline = name, deadline
         self._jobs: queue.SimpleQueue[_Job | Callable[[], None]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._given_up = 0
@@ -47,13 +47,13 @@ class Pump:
         job = _Job(action)
         self._jobs.put(job)
         try:
-            await asyncio.wait((job.future,), timeout=self._deadline)
+            await asyncio.wait((job.future,), timeout=self.deadline)
         finally:
             if not job.future.done():
                 job.given_up = True
                 self._given_up += 1
         if job.given_up:
-            raise OSError(errno.ETIMEDOUT, f"not written within {self._deadline:g} seconds")
+            raise OSError(errno.ETIMEDOUT, f"not written within {self.deadline:g} seconds")
         job.future.result()
 
     def close(self, last: Callable[[], None]) -> None:
