@@ -36,7 +36,8 @@ def option_bool(options: Mapping[str, str], name: str, default: bool) -> bool:
 
 def reason_of(error: OSError) -> str:
     """Why the system refused, in the words Go would use."""
-    return (error.strerror or "input/output error").lower() if error.errno else str(error)
+    text = error.strerror or str(error) or "input/output error"
+    return text[0].lower() + text[1:] if error.errno else text
 
 
 class Device(ABC):

@@ -10,6 +10,14 @@ import pytest
 from strongroom.audit.pump import Pump
 
 
+async def through(pump: Pump) -> None:
+    """Wait until the thread is through with what was given up."""
+    ended = False
+    while not ended:
+        await asyncio.sleep(0)
+        ended = not pump._given_up
+
+
 def test_actions_run_in_order_on_one_other_thread() -> None:
     pump, seen = Pump("t", 60), []
 
@@ -52,8 +60,7 @@ def test_a_late_action_fails_the_ones_behind_it_until_it_is_through() -> None:
         with pytest.raises(OSError, match="still waiting"):
             await pump.run(lambda: seen.append("refused"))
         gate.set()
-        while pump._given_up:
-            await asyncio.sleep(0)
+        await through(pump)
         await pump.run(lambda: seen.append("next"))
 
     asyncio.run(work())
@@ -71,8 +78,7 @@ def test_an_action_whose_caller_is_gone_still_runs() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         gate.set()
-        while pump._given_up:
-            await asyncio.sleep(0)
+        await through(pump)
 
     asyncio.run(work())
     assert seen == ["done"]
