@@ -171,11 +171,15 @@ class ACL:
 
     def _wildcards(self, path: str) -> Iterator[Rule]:
         """The rules with `*` or `+` that match; of plain prefixes only the longest."""
+        if rule := self._longest_prefix(path):
+            yield rule
+        yield from self._segments.matching(path)
+
+    def _longest_prefix(self, path: str) -> Rule | None:
         for length in self._lengths:
             if length <= len(path) and (rule := self._prefixes.get(path[:length])):
-                yield rule
-                break
-        yield from self._segments.matching(path)
+                return rule
+        return None
 
     def capabilities(self, path: str) -> list[str]:
         """The capabilities on a path, sorted; `["root"]` for root, `["deny"]` for none.
@@ -191,8 +195,13 @@ class ACL:
         """Whether anything at or below a mount's path (`kv/`) is granted."""
         if self.root:
             return True
-        rule = self._find(prefix, listing=True)
-        return (rule is not None and rule.grants) or self._grants_below(prefix) or self._segments.grants_below(prefix)
+        # The mount's own path may have a rule of its own, beside a prefix that covers what is below it.
+        candidates = (self._find(prefix, listing=True), self._longest_prefix(prefix))
+        return (
+            any(rule is not None and rule.grants for rule in candidates)
+            or self._grants_below(prefix)
+            or self._segments.grants_below(prefix)
+        )
 
     def _grants_below(self, prefix: str) -> bool:
         if self._sorted is None:
