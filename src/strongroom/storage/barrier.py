@@ -222,8 +222,7 @@ class Barrier:
         """Encrypt the batch's values and commit it, with the barrier's fence; raises as `Storage.commit`."""
         open_ = self._unsealed()
         puts = batch.puts
-        if not _RESERVED.isdisjoint(puts) or not _RESERVED.isdisjoint(batch.deletes):
-            raise StorageError("the keyring and the fence are not entries of the barrier")
+        _check_reserved(batch)
         if sum(map(len, puts.values())) > THREAD_BYTES:
             entries = await asyncio.to_thread(_encrypt_all, open_.keyring, puts)
         else:
@@ -331,6 +330,13 @@ class Barrier:
     ) -> None:
         sealed = keyring.seal(root_key, KEYRING_KEY.encode())
         await self.storage.commit(Batch({KEYRING_KEY: sealed, **(beside or {})}, fence=self.fence))
+
+
+def _check_reserved(batch: Batch) -> None:
+    prefixes = tuple(batch.delete_prefixes)
+    for key in _RESERVED:
+        if key in batch.puts or key in batch.deletes or (prefixes and key.startswith(prefixes)):
+            raise StorageError("the keyring and the fence are not entries of the barrier")
 
 
 def _encrypt_all(keyring: Keyring, puts: Mapping[str, bytes]) -> dict[str, bytes]:
