@@ -51,6 +51,8 @@ class Flags:
     """A wrong method is refused with an empty list of errors."""
     raw_body: bool = False
     """Its body is handed over as bytes, in chunks."""
+    wrapping: bool = False
+    """Its `token`, else the request's own, must be an unspent wrapping token; that is judged before anything else."""
     request_entry_only: bool = False
     """The device or the token is gone by the time of the answer: only the request is audited."""
 

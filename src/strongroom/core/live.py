@@ -69,6 +69,10 @@ class Live:
         """A new transaction over the whole barrier."""
         return Transaction(self.barrier)
 
+    def cubbyhole(self, token_key: str) -> str:
+        """The folder of storage that is a token's own cubbyhole; it goes with the token."""
+        return f"{self.mounts.only('cubbyhole').prefix}{token_key}/"
+
     async def load(self) -> None:
         """Read what the parts need to serve; whatever grows with use is read later, when it is asked for."""
         await self._load_cluster()

@@ -10,6 +10,10 @@ from strongroom.pipeline.call import Call
 async def authenticate(call: Call) -> None:
     """Find the request's token; a missing or bad one is a refusal unless the endpoint needs none."""
     request, tokens = call.request, call.live.tokens
+    if call.flags.wrapping:
+        call.refusal = await call.live.wrapping.verify(request)
+        if call.refusal is not None:
+            return
     if not request.token:
         _refuse(call, "the request has no token")
         return

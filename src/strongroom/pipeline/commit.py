@@ -14,6 +14,8 @@ log = logging.getLogger("strongroom.core")
 
 async def commit(call: Call) -> None:
     """Commit the transaction, then run what waited for that."""
+    for lease in call.leases:
+        call.live.leases.confirm(call.transaction, lease.id)
     if call.transaction.pending:
         await call.transaction.commit()
     if isinstance(call.context, SystemContext):
@@ -28,7 +30,7 @@ async def give_up(call: Call) -> None:
     call.transaction.discard()
     for lease in call.leases:
         try:
-            await call.live.leases.revoke(lease.id)
+            await call.live.leases.abandon(lease.id)
         except StrongroomError as e:
-            # The lease is durable: its revocation is tried again when it expires.
-            log.warning("the lease %s of a failed request could not be revoked yet: %s", lease.id, e)
+            # The lease is durable and pending: the next start revokes it, or its own end does.
+            log.warning("the lease %s of a failed request could not be given up yet: %s", lease.id, e)
