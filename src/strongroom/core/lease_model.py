@@ -49,6 +49,9 @@ class LeaseEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     data: dict[str, Any] = {}
     attempts: int = 0
     irrevocable: str = ""
+    """Why its revocation was given up."""
+    last_ns: int = 0
+    """Where the batch token ended that took it: no renewal goes beyond; 0 for no such limit."""
     v: int = 1
 
     @property

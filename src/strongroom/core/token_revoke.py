@@ -54,16 +54,15 @@ class Revocation:
     async def sweep(self, rows: list[Due]) -> None:
         """Take down the tokens of a page of the expiry index that have expired or were marked."""
         now = self._clock.now_ns()
+        tx = self._live.transaction()
         keys = []
         for row in rows:
             entry = await self._store.get(row.name)
             if entry is None or entry.index_ns != row.at_ns:
-                # A row that nothing refers to: harmless, but read again for ever.
-                tx = self._live.transaction()
-                tx.delete(row.key)
-                await tx.commit()
+                tx.delete(row.key)  # nothing refers to it: harmless, but it would be read again for ever
             elif not entry.lives(now):
                 keys.append(row.name)
+        await tx.commit()
         await self._fell(keys)
 
     async def _mark(self, key: str, how: str) -> TokenEntry | None:
@@ -114,13 +113,14 @@ class Revocation:
     async def _bury(self, keys: list[str]) -> None:
         for key in keys:
             await self._live.leases.release(key)
+        now = self._clock.now_ns()
         async with AsyncExitStack() as stack:
             await self._store.hold(stack, keys)
             tx = self._live.transaction()
             for key in keys:
                 entry = await self._store.get(key)
-                if entry is not None:
-                    self._store.erase(tx, entry)
+                if entry is not None and not entry.lives(now):
+                    await self._store.erase(tx, entry)
             await tx.commit()
 
 

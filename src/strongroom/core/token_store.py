@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import json
 from msgspec.structs import replace
@@ -29,10 +29,14 @@ from strongroom.core.token_model import (
     Salt,
     TokenEntry,
 )
+from strongroom.storage.barrier import Miss
 
 if TYPE_CHECKING:
     from strongroom.core.live import Live
     from strongroom.storage.transaction import Transaction
+
+#: A cubbyhole with no more names than this, and no folders, is emptied name by name.
+SMALL_CUBBYHOLE: Final = 32
 
 _decode_accessor = json.Decoder(AccessorEntry).decode
 
@@ -81,7 +85,9 @@ class TokenStore:
             return await self._lookup_batch(token)
         if not token or len(token) > MAX_TOKEN_CHARS:
             return None
-        entry = await self._barrier.load(ID + self._hasher.token(token), TokenEntry)
+        key = ID + self._hasher.token(token)
+        known = self._barrier.cached_load(key, TokenEntry)
+        entry = await self._barrier.load(key, TokenEntry) if isinstance(known, Miss) else known
         if entry is None or entry.num_uses < 0 or not entry.lives(self._clock.now_ns()):
             return None
         return entry
@@ -141,15 +147,25 @@ class TokenStore:
         tx.store(ID + new.key, new)
         lease_index.move(tx, lease_index.TOKEN, new.key, old.index_ns if old else 0, new.index_ns)
 
-    def erase(self, tx: Transaction, entry: TokenEntry) -> None:
+    async def erase(self, tx: Transaction, entry: TokenEntry) -> None:
         """Remove an entry, all that points to it, and the token's cubbyhole."""
+        await self._empty_cubbyhole(tx, entry.key)
         tx.delete(ID + entry.key)
         tx.delete(ACCESSOR + self._hasher.accessor(entry.accessor))
         tx.delete(LEASE_ID + entry.lease_id)
         lease_index.move(tx, lease_index.TOKEN, entry.key, entry.index_ns, 0)
         if entry.parent:
             tx.delete(f"{PARENT}{entry.parent}/{entry.key}")
-        tx.delete_prefix(self._live.cubbyhole(entry.key))
+
+    async def _empty_cubbyhole(self, tx: Transaction, key: str) -> None:
+        # Most are empty or hold a wrapped answer; deleting a whole folder has every cache look through all its keys.
+        folder = self._live.cubbyhole(key)
+        names = await self._barrier.list(folder, "", SMALL_CUBBYHOLE + 1)
+        if len(names) > SMALL_CUBBYHOLE or any(name.endswith("/") for name in names):
+            tx.delete_prefix(folder)
+        else:
+            for name in names:
+                tx.delete(folder + name)
 
     async def update(self, key: str, change: Callable[[TokenEntry], TokenEntry | None]) -> TokenEntry | None:
         """Change an entry durably; None, and nothing done, when there is none or `change` gives None."""

@@ -1,0 +1,113 @@
+"""Reading and writing leases with all their indexes; see core/lease_model.py and core/lease_index.py for the layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from strongroom.core import lease_index
+from strongroom.core.lease_index import Due
+from strongroom.core.lease_model import BY_TOKEN, ID, IRREVOCABLE, PENDING, LeaseEntry, lease_hash
+from strongroom.errors import BadRequest
+
+if TYPE_CHECKING:
+    from strongroom.core.live import Live
+    from strongroom.storage.transaction import Transaction
+
+
+class LeaseStore:
+    """Lease entries. Each change reads the entry anew under its lock and is durable when its method returns."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._barrier = live.barrier
+
+    async def get(self, lease_id: str) -> LeaseEntry | None:
+        """A lease as it is stored."""
+        if not lease_id:
+            return None
+        try:
+            return await self._barrier.load(ID + lease_id, LeaseEntry)
+        except BadRequest:
+            return None  # it can be no storage key, so there is no such lease
+
+    async def of_row(self, row: Due) -> LeaseEntry | None:
+        """The lease that a row of the expiry index stands for; a row that stands for none is removed."""
+        lease_id = await self._barrier.get(row.key)
+        lease = await self.get(lease_id.decode()) if lease_id else None
+        if lease is not None and lease.index_ns == row.at_ns:
+            return lease
+        tx = self._live.transaction()
+        tx.delete(row.key)  # harmless, but it would be read again for ever
+        await tx.commit()
+        return None
+
+    def add(self, tx: Transaction, lease: LeaseEntry) -> None:
+        """Write a new lease, pending, in a transaction."""
+        name = lease_hash(lease.id)
+        tx.put(PENDING + name, lease.id.encode())
+        if lease.token:
+            tx.put(f"{BY_TOKEN}{lease.token}/{name}", lease.id.encode())
+        self.put(tx, None, lease)
+
+    @staticmethod
+    def put(tx: Transaction, old: LeaseEntry | None, new: LeaseEntry) -> None:
+        """Write a lease and its place in the expiry index."""
+        tx.store(ID + new.id, new)
+        name = lease_hash(new.id)
+        lease_index.move(tx, lease_index.LEASE, name, old.index_ns if old else 0, new.index_ns, new.id.encode())
+
+    def confirm(self, tx: Transaction, lease_id: str) -> None:
+        """Lift the mark of a lease that is pending."""
+        tx.delete(PENDING + lease_hash(lease_id))
+
+    async def change(self, lease_id: str, **changes: Any) -> None:
+        """Change a lease that is being undone."""
+        async with self.lock(lease_id):
+            lease = await self.get(lease_id)
+            if lease is not None:
+                tx = self._live.transaction()
+                self._put_doomed(tx, lease, replace(lease, **changes))
+                await tx.commit()
+
+    async def make_due(self, lease_ids: Iterable[str], now_ns: int, tx: Transaction | None = None) -> None:
+        """Let leases be due now; in one commit with what else is in `tx`."""
+        tx = tx or self._live.transaction()
+        async with AsyncExitStack() as stack:
+            for lease_id in sorted(set(lease_ids)):
+                await stack.enter_async_context(self.lock(lease_id))
+                lease = await self.get(lease_id)
+                if lease is not None:
+                    self._put_doomed(tx, lease, replace(lease, due_ns=now_ns, attempts=0, irrevocable=""))
+            await tx.commit()
+
+    async def remove(self, lease_id: str) -> None:
+        """Remove a lease and all that points to it."""
+        async with self.lock(lease_id):
+            lease = await self.get(lease_id)
+            if lease is None:
+                return
+            tx = self._live.transaction()
+            name = lease_hash(lease_id)
+            for key in (ID + lease_id, PENDING + name, IRREVOCABLE + name):
+                tx.delete(key)
+            if lease.token:
+                tx.delete(f"{BY_TOKEN}{lease.token}/{name}")
+            lease_index.move(tx, lease_index.LEASE, name, lease.index_ns, 0)
+            await tx.commit()
+
+    def lock(self, lease_id: str) -> Any:
+        """Hold the lock under which a lease is changed; nothing outside the server is waited for under it."""
+        return self._live.locks.hold(f"lease/{lease_id}")
+
+    def _put_doomed(self, tx: Transaction, old: LeaseEntry, new: LeaseEntry) -> None:
+        self.put(tx, old, new)
+        name = lease_hash(new.id)
+        tx.delete(PENDING + name)
+        if new.irrevocable:
+            tx.put(IRREVOCABLE + name, new.id.encode())
+        elif old.irrevocable:
+            tx.delete(IRREVOCABLE + name)

@@ -1,0 +1,110 @@
+"""Undoing leases: calling the engine's revoker, once at a time, and again after growing pauses when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import TYPE_CHECKING, Final
+
+from strongroom.core.lease_model import LeaseEntry
+from strongroom.core.lease_store import LeaseStore
+from strongroom.errors import BadRequest, StrongroomError
+
+if TYPE_CHECKING:
+    from strongroom.core.live import Live
+    from strongroom.core.mounts import Mount
+
+log = logging.getLogger("strongroom.leases")
+
+#: How often the undoing of a lease that is due is tried, and the first pause in seconds; each further one is doubled.
+ATTEMPTS: Final = 6
+FIRST_PAUSE: Final = 10.0
+
+#: How long one undoing may take.
+REVOKE_SECONDS: Final = 60.0
+
+_NANO: Final = 1_000_000_000
+
+
+class Undoing:
+    """Has engines undo what their leases stand for."""
+
+    def __init__(self, live: Live, store: LeaseStore) -> None:
+        self._live = live
+        self._clock = live.clock
+        self._store = store
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+
+    def __contains__(self, lease_id: str) -> bool:
+        return lease_id in self._under_way
+
+    async def undo(self, lease_id: str) -> None:
+        """Undo a lease and remove it; of several callers one does it, and all learn how it went."""
+        task = self._under_way.get(lease_id)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._undo(lease_id))
+            self._under_way[lease_id] = task
+            task.add_done_callback(lambda done: self._ended(lease_id, done))
+        await asyncio.shield(task)
+
+    async def expire(self, lease_id: str) -> None:
+        """Undo a lease that is due; if the engine fails, the lease notes that and is due again later."""
+        lease = await self._store.get(lease_id)
+        if lease is None or not 0 < lease.index_ns <= self._clock.now_ns():
+            return
+        try:
+            await self.undo(lease_id)
+        except Exception as error:
+            await self._failed(lease, words(error))
+
+    async def stop(self) -> None:
+        """End what is under way."""
+        tasks = list(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def mount_of(self, lease: LeaseEntry) -> Mount | None:
+        """The mount that made a lease, if it is still there."""
+        mount = self._live.mounts.by_path(lease.mount_path)
+        return mount if mount is not None and mount.info.uuid == lease.mount else None
+
+    async def _undo(self, lease_id: str) -> None:
+        async with self._store.lock(lease_id):
+            lease = await self._store.get(lease_id)  # a renewal that came first has been written
+        if lease is None:
+            return
+        mount = self.mount_of(lease)
+        if mount is None:
+            raise BadRequest(f"there is no mount at {lease.mount_path} any more that could revoke it")
+        revoker = mount.engine.revokers.get(lease.kind)
+        if revoker is None:
+            raise BadRequest(f"the engine at {lease.mount_path} does not know leases of the kind {lease.kind}")
+        async with asyncio.timeout(REVOKE_SECONDS):
+            await self._live.on_behalf(mount, lambda ctx: revoker(ctx, dict(lease.data)))
+        await self._store.remove(lease_id)
+
+    async def _failed(self, lease: LeaseEntry, reason: str) -> None:
+        attempts = lease.attempts + 1
+        if attempts >= ATTEMPTS:
+            log.error("the lease %s could not be revoked and will not be tried again: %s", lease.id, reason)
+            await self._store.change(lease.id, attempts=attempts, irrevocable=reason)
+            return
+        log.warning("the lease %s could not be revoked (try %d of %d): %s", lease.id, attempts, ATTEMPTS, reason)
+        pause = FIRST_PAUSE * 2 ** (attempts - 1) * (0.9 + 0.2 * random.random())  # noqa: S311 - spreads load
+        due_ns = self._clock.now_ns() + int(pause * _NANO)
+        await self._store.change(lease.id, attempts=attempts, due_ns=due_ns)
+        self._live.leases.due_at(due_ns)
+
+    def _ended(self, lease_id: str, task: asyncio.Task[None]) -> None:
+        self._under_way.pop(lease_id, None)
+        if not task.cancelled():
+            task.exception()  # seen, even if every caller has gone
+
+
+def words(error: BaseException) -> str:
+    """What may be said of an engine's failure: our errors' own words, else only the class."""
+    if isinstance(error, TimeoutError):
+        return f"it took longer than {REVOKE_SECONDS:.0f} seconds"
+    return str(error) if isinstance(error, StrongroomError) else type(error).__name__
