@@ -104,10 +104,12 @@ class SQLiteStorage:
         """See `Storage.get`. On the loop's thread; the module's head says why."""
         self._check_open()
         try:
-            value: bytes | None = self._read_cursor.execute(_GET, (key,)).get
+            value = self._read_cursor.execute(_GET, (key,)).get
         except apsw.Error as error:
             raise sqlite_file.translate(self.path, error) from error
-        return value
+        if isinstance(value, bytes) or value is None:
+            return value
+        raise sqlite_file.translate(self.path, apsw.CorruptError("a value is not bytes"))
 
     async def list(self, prefix: str, after: str = "", limit: int = 0) -> _Names:
         """See `Storage.list`. Short ones on the loop's thread, long ones on another."""
@@ -308,6 +310,10 @@ def _tell(outcomes: list[tuple[Outcome, StorageError | None]]) -> None:
 
 def _keys(cursor: apsw.Cursor, start: str) -> Iterable[str]:
     for (key,) in cursor.execute(_SEEK, (start,)):
+        # In a damaged tree keys may be anything and anywhere, and jumping about in it might never end.
+        if not isinstance(key, str) or key < start:
+            raise apsw.CorruptError("keys are out of order")
+        start = key
         yield key
 
 
@@ -324,6 +330,8 @@ def _take(cursor: apsw.Cursor) -> list[tuple[str, bytes]]:
     rows: list[tuple[str, bytes]] = []
     size = 0
     for key, value in islice(cursor, _SCAN_ROWS):
+        if not isinstance(key, str) or not isinstance(value, bytes):
+            raise apsw.CorruptError("an entry has the wrong type")
         rows.append((key, value))
         size += len(value)
         if size > _SCAN_BYTES:

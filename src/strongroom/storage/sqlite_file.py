@@ -97,7 +97,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     """Turn what the system and SQLite raise into `StorageError` and `StorageFull`."""
     try:
         yield
-    except apsw.Error as error:
+    except (apsw.Error, UnicodeDecodeError) as error:
         raise translate(path, error) from error
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -110,6 +110,8 @@ def translate(path: Path, error: BaseException) -> StorageError:
         return error
     if isinstance(error, apsw.FullError) or (isinstance(error, apsw.IOError) and _no_room(path)):
         return StorageFull(f"there is no room left for the storage {path}")
+    if isinstance(error, UnicodeDecodeError):
+        return StorageError(f"the storage {path} is damaged (a key is not valid text); {_RESTORE}")
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
         return StorageError(f"the storage {path} is damaged ({error}); {_RESTORE}")
     return StorageError(f"the storage {path} failed: {error}")
