@@ -15,8 +15,9 @@ T = TypeVar("T")
 #: What an entry costs beside its bytes: the key's and entry's objects and their place in the table, about.
 OVERHEAD = 320
 
-#: A decoded struct beside its text: this times the text, plus `OVERHEAD`. Small strings are dear in Python.
-DECODED_FACTOR = 4
+#: A decoded struct beside its text: `DECODED_OVERHEAD` and this times the text. Small strings are dear in Python.
+DECODED_OVERHEAD = 128
+DECODED_FACTOR = 3
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -66,7 +67,7 @@ class Cache:
         fresh = entry.kind is None
         entry.kind, entry.decoded = kind, value
         if fresh and self._entries.get(key) is entry:
-            extra = OVERHEAD + DECODED_FACTOR * len(entry.value or b"")
+            extra = DECODED_OVERHEAD + DECODED_FACTOR * len(entry.value or b"")
             entry.cost += extra
             self.cost += extra
             self._shrink()
