@@ -56,7 +56,8 @@ class _Parser:
         elif start.kind == "LBRACE":
             value = self._object(start)
         else:
-            raise self._error(f"key '{' '.join(keys)[:200]}' expected start of object ('{{') or assignment ('=')", start)
+            name = " ".join(keys)[:200]
+            raise self._error(f"key '{name}' expected start of object ('{{') or assignment ('=')", start)
         if self._peek().kind == "COMMA":
             self._take()
         return Item(keys, value, start.kind == "ASSIGN", first.line, first.column)
