@@ -187,14 +187,14 @@ class Response:
     `data` beside the envelope, as the system backend does.
     """
 
-    data: Data = None
+    data: Data = field(default=None, repr=False)
     auth: Auth | None = None
     lease: Lease | None = None
     wrap: WrapInfo | None = None
     warnings: list[str] = field(default_factory=list)
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
-    bare: Mapping[str, Any] | msgspec.Struct | bytes | AsyncIterator[bytes] | None = None
+    bare: Mapping[str, Any] | msgspec.Struct | bytes | AsyncIterator[bytes] | None = field(default=None, repr=False)
     content_type: str = "application/json"
     flat: bool = False
 
