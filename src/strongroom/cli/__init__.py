@@ -1,0 +1,1 @@
+"""The command line: `strongroom`, and `vault` as people know it."""

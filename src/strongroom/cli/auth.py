@@ -1,0 +1,148 @@
+"""Auth methods: enable, disable, help, list, move, tune."""
+
+from __future__ import annotations
+
+from strongroom.cli import mounts, output
+from strongroom.cli.command import Command, Group, exactly
+from strongroom.cli.data import clean_path, mount_path
+from strongroom.cli.flags import Flag
+from strongroom.cli.run import Run
+
+_TOKEN_TYPE = Flag("token-type", "Type of its tokens: default-service, default-batch, service or batch.")
+
+
+def _enable(run: Run) -> int:
+    with run.doing(f"Error enabling {run.args[0].strip()} auth"):
+        kind, path = mounts.enable(run, "sys/auth")
+    run.ui.out(f"Success! Enabled {kind} auth method at: {path}")
+    return 0
+
+
+def _disable(run: Run) -> int:
+    path = mount_path(run.args[0])
+    with run.doing(f"Error disabling auth method at {path}"):
+        run.client.delete(f"sys/auth/{path.rstrip('/')}")
+    run.ui.out(f"Success! Disabled the auth method (if it existed) at: {path}")
+    return 0
+
+
+def _help(run: Run) -> int:
+    path = clean_path(run.args[0])
+    with run.doing("Error retrieving help"):
+        answer = run.client.get_json(f"auth/{path}", {"help": "1"})
+    run.ui.out(str(answer.get("help") or "").rstrip("\n"))
+    return 0
+
+
+def _list(run: Run) -> int:
+    with run.doing("Error listing enabled authentications"):
+        found = mounts.mounts_at(run, "sys/auth")
+    if not run.table:
+        return output.show_data(run, found)
+    if run.detailed:
+        return mounts.show_mounts(run, found, ("Token Type", lambda config: config.get("token_type") or ""))
+    header = ["Path", "Type", "Accessor", "Description"]
+    rows = [
+        [path, *(str(mount.get(name) or "") for name in ("type", "accessor", "description"))]
+        for path, mount in found.items()
+    ]
+    if any("plugin_version" in mount for mount in found.values()):
+        header.append("Version")
+        for row in rows:
+            row.append(str(found[row[0]].get("plugin_version") or ""))
+    run.ui.out(output.table(header, rows))
+    return 0
+
+
+def _move(run: Run) -> int:
+    return mounts.move(run, "auth method", mount_path(run.args[0]), mount_path(run.args[1]), "auth/")
+
+
+def _tune(run: Run) -> int:
+    path = mount_path(run.args[0])
+    with run.doing(f"Error tuning auth method {path}"):
+        mounts.tune(run, "sys/mounts/auth", path)
+    run.ui.out(f"Success! Tuned the auth method at: {path}")
+    return 0
+
+
+COMMANDS: tuple[Command | Group, ...] = (
+    Group(
+        "auth",
+        "Interact with auth methods",
+        (
+            Command(
+                "enable",
+                "Enable an auth method",
+                _enable,
+                usage="[options] TYPE",
+                about="""
+Enables an auth method at a path below auth/, by default that of its type's name.
+
+    $ {prog} auth enable userpass
+    $ {prog} auth enable -path=ci approle
+""",
+                flags=(*mounts.ENABLE_FLAGS, _TOKEN_TYPE),
+                arity=exactly(1),
+                output=(),
+            ),
+            Command(
+                "disable",
+                "Disable an auth method",
+                _disable,
+                usage="[options] PATH",
+                about="""
+Disables the auth method at a path. All tokens it gave out are revoked.
+
+    $ {prog} auth disable userpass/
+""",
+                arity=exactly(1),
+                output=(),
+            ),
+            Command(
+                "help",
+                "Print the server's help for an auth method",
+                _help,
+                usage="[options] PATH",
+                arity=exactly(1),
+                output=(),
+            ),
+            Command(
+                "list",
+                "List enabled auth methods",
+                _list,
+                usage="[options]",
+                output=("detailed", "format"),
+            ),
+            Command(
+                "move",
+                "Move an auth method to a new path",
+                _move,
+                usage="[options] SOURCE DESTINATION",
+                arity=exactly(2),
+                output=(),
+            ),
+            Command(
+                "tune",
+                "Tune an auth method's configuration",
+                _tune,
+                usage="[options] PATH",
+                about="""
+Changes what is given, and only that.
+
+    $ {prog} auth tune -default-lease-ttl=1h userpass/
+""",
+                flags=(*mounts.TUNE_FLAGS, _TOKEN_TYPE),
+                arity=exactly(1),
+                output=(),
+            ),
+        ),
+        about="""
+Enables, lists and configures the methods by which people and machines log in.
+To log in yourself use "{prog} login".
+
+    $ {prog} auth list
+    $ {prog} auth enable userpass
+""",
+    ),
+)

@@ -1,0 +1,57 @@
+"""Which module holds which command, so that a run imports only its own."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from strongroom.cli.command import Command, Group
+
+#: Command → module that has it. A module's `COMMANDS` are its commands and groups.
+_MODULES = {
+    "audit": "audit",
+    "auth": "auth",
+    "delete": "basic",
+    "kv": "kv",
+    "lease": "lease",
+    "list": "basic",
+    "login": "login",
+    "operator": "operator",
+    "patch": "basic",
+    "path-help": "basic",
+    "plugin": "plugin",
+    "policy": "policy",
+    "print": "about",
+    "read": "basic",
+    "secrets": "secrets",
+    "server": "server",
+    "status": "status",
+    "token": "token",
+    "unwrap": "basic",
+    "version": "about",
+    "version-history": "basic",
+    "write": "basic",
+}
+
+
+def names() -> list[str]:
+    """All top commands, sorted."""
+    return sorted(_MODULES)
+
+
+def load(name: str) -> Command | Group:
+    """A top command by name."""
+    module = import_module(f"strongroom.cli.{_MODULES[name]}")
+    commands: tuple[Command | Group, ...] = module.COMMANDS
+    return next(command for command in commands if command.name == name)
+
+
+def find(words: list[str]) -> tuple[list[str], Command | Group | None, list[str]]:
+    """Follow the words down to a command: its path, the command, and what is left. None if the first is unknown."""
+    if words[0] not in _MODULES:
+        return [], None, words
+    command = load(words[0])
+    path, rest = [words[0]], words[1:]
+    while isinstance(command, Group) and rest and (child := command.find(rest[0])):
+        path.append(rest[0])
+        command, rest = child, rest[1:]
+    return path, command, rest

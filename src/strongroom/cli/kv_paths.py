@@ -1,0 +1,59 @@
+"""Where a key of a KV engine is: which mount holds it, which version the mount has, and its API paths."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from strongroom.cli.command import Refused
+from strongroom.cli.data import clean_path, mount_path
+from strongroom.cli.run import Run
+from strongroom.client.errors import ResponseError
+
+
+class Place(NamedTuple):
+    """A key: its mount (with its slash), its name below it, and whether the mount keeps versions."""
+
+    mount: str
+    name: str
+    versioned: bool
+
+    def path(self, area: str = "data") -> str:
+        """The API path in one of version 2's areas; version 1 has none."""
+        parts = [self.mount.rstrip("/"), area if self.versioned else "", self.name]
+        return "/".join(part for part in parts if part)
+
+
+def locate(run: Run, word: str) -> Place:
+    """Ask the server for the mount. `-mount` splits the path for us; without it the word holds both."""
+    given = run.flags.text("mount")
+    word = clean_path(word)
+    mount, versioned = _mount_of(run, clean_path(given) if given else word)
+    if given:
+        return Place(mount, word, versioned)
+    return Place(mount, word.removeprefix(mount.rstrip("/")).strip("/"), versioned)
+
+
+def _mount_of(run: Run, path: str) -> tuple[str, bool]:
+    with run.doing(""), run.client.preliminary():
+        try:
+            answer = run.client.get_json(f"sys/internal/ui/mounts/{path}")
+        except ResponseError as error:
+            if error.status != 404:
+                raise
+            return "", False  # a server that cannot say has only version 1
+    data = answer.get("data") or answer
+    options = data.get("options") or {}
+    return mount_path(str(data.get("path") or "")), str(options.get("version")) == "2"
+
+
+def locate_versioned(run: Run, word: str, refusal: str, code: int = 1) -> Place:
+    """The same for what only version 2 can do; raises `Refused`."""
+    place = locate(run, word)
+    if not place.versioned:
+        raise Refused(refusal, code)
+    return place
+
+
+def versions_of(run: Run) -> list[str]:
+    """The `-versions` flags; each may name several with commas."""
+    return [part for text in run.flags.list("versions") for word in text.split(",") if (part := word.strip())]

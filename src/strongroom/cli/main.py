@@ -1,0 +1,183 @@
+"""The entry point: which command, which format, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from strongroom.cli import flags
+from strongroom.cli.catalog import find, load, names
+from strongroom.cli.command import Command, Group, Refused
+from strongroom.cli.ui import UI
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+FORMATS = {"table": "table", "json": "json", "yaml": "yaml", "yml": "yaml", "raw": "raw", "pretty": "pretty"}
+_HELP = frozenset({"-h", "-help", "--help"})
+_VERSION = frozenset({"-v", "-version", "--version"})
+
+
+def main() -> int:
+    """Run the command line of this process; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    env = os.environ
+    ui = UI(sys.stdin, sys.stdout, sys.stderr, env)
+    try:
+        code = execute(sys.argv[1:], ui, env, os.path.basename(sys.argv[0]) or "vault")  # noqa: PTH119
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader has enough. Nothing more may be written, not even by the interpreter on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        if env.get("STRONGROOM_DEBUG"):
+            raise
+        # Only the kind of error: its text might hold a secret.
+        ui.error(f"Internal error: {type(error).__name__}. Set STRONGROOM_DEBUG=1 to see where.")
+        return 1
+    return code
+
+
+def execute(words: list[str], ui: UI, env: Mapping[str, str], prog: str) -> int:
+    """Run one command line; returns the exit code."""
+    before, rest = _split(words)
+    asked_for_help = any(word in _HELP for word in _until_dashes(words))
+    if not rest:
+        if any(word in _VERSION for word in before):
+            rest = ["version"]
+        else:
+            return _top(ui, prog, 0 if asked_for_help else 127)
+    path, command, rest = find(rest)
+    if command is None:
+        _suggest(ui, rest[0], names())
+        return _top(ui, prog, 0 if asked_for_help else 127)
+    if asked_for_help:
+        ui.out(_usage().command_help(command, path, prog), end="")
+        return 0
+    if [word for word in before if word not in _VERSION]:
+        text = "Invalid flags before the subcommand. If these flags are for\nthe subcommand, "
+        ui.error(f"{text}please put them after the subcommand.\n\n{_usage().command_help(command, path, prog)}")
+        return 1
+    if isinstance(command, Group):
+        if rest and not rest[0].startswith("-"):
+            _suggest(ui, rest[0], [child.name for child in command.commands])
+        ui.error(_usage().command_help(command, path, prog).rstrip("\n"))
+        return 1
+    return _run(command, rest, ui, env, prog)
+
+
+def _run(command: Command, words: list[str], ui: UI, env: Mapping[str, str], prog: str) -> int:
+    from strongroom.client.errors import ClientError, NotSent
+
+    shown_instead = [name for name in ("output-curl-string", "output-policy") if _is_given(words, name)]
+    try:
+        return _start(command, words, shown_instead, ui, env, prog)
+    except flags.FlagError as error:
+        ui.error(str(error))
+        return 1
+    except NotSent as preview:
+        ui.out(preview.text)
+        return 0
+    except Refused as refused:
+        if refused.message:
+            ui.error(refused.message)
+        if refused.hint:
+            ui.warn(f"\n{refused.hint}")
+        if shown_instead:
+            ui.error("Unable to generate the request from the command")
+            return 1
+        return refused.code
+    except ClientError as error:
+        ui.error(str(error))
+        return 2
+    except EOFError as error:
+        ui.error(f"An error occurred attempting to ask for input: {error}")
+        return 1
+
+
+def _start(
+    command: Command, words: list[str], shown_instead: list[str], ui: UI, env: Mapping[str, str], prog: str
+) -> int:
+    from strongroom.cli.run import Run
+
+    format_name = (_format(words) or env.get("VAULT_FORMAT") or "table").lower()
+    if format_name not in FORMATS:
+        raise Refused(f"Invalid output format: {format_name}")
+    known = command.all_flags()
+    values, arguments = flags.parse(known, words)
+    if format_name == "raw" and "raw" not in command.output:
+        raise Refused("This command does not support the -format=raw option.")
+    for name in shown_instead:
+        if name in flags.by_name(known):
+            values.set(flags.by_name(known)[name], "true")
+    if format_name == "table" and (late := flags.misplaced(arguments)):
+        ui.error(
+            "Command flags must be provided before positional arguments. "
+            f"The following arguments will not be parsed as flags: [{','.join(late)}]"
+        )
+    command.arity.check(len(arguments))
+    return command.run(Run(command, values, arguments, ui, env, prog, FORMATS[format_name]))
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
+    """The flags in front, and from the command on."""
+    for place, word in enumerate(words):
+        if word and word[0] != "-":
+            return words[:place], words[place:]
+    return words, []
+
+
+def _until_dashes(words: list[str]) -> list[str]:
+    return words[: words.index("--")] if "--" in words else words
+
+
+def _is_given(words: list[str], name: str) -> bool:
+    wanted = (f"-{name}", f"--{name}")
+    return any(
+        word in wanted or word.split("=", 1) in ([one, "true"] for one in wanted) for word in _until_dashes(words)
+    )
+
+
+def _format(words: list[str]) -> str:
+    """The last `-format` wherever it stands, or ""."""
+    found, wanted = "", False
+    for word in _until_dashes(words):
+        if wanted:
+            found, wanted = word, False
+        elif word in ("-format", "--format"):
+            wanted = True
+        elif word.startswith(("-format=", "--format=")):
+            found = word.split("=", 1)[1]
+    return found
+
+
+def _top(ui: UI, prog: str, code: int) -> int:
+    text = _usage().top_help(load, names(), prog)
+    if code:
+        ui.error(text.rstrip("\n"))
+    else:
+        ui.out(text, end="")
+    return code
+
+
+def _suggest(ui: UI, word: str, known: list[str]) -> None:
+    import difflib
+
+    if close := difflib.get_close_matches(word, known, n=2, cutoff=0.7):
+        ui.error(f'There is no command "{word}". Did you mean {" or ".join(close)}?\n')
+
+
+def _usage() -> ModuleType:
+    from strongroom.cli import usage
+
+    return usage
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,367 @@
+"""New unseal keys (`operator rekey`) and new root tokens (`operator generate-root`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from strongroom.cli import output
+from strongroom.cli.command import Command, Refused, between
+from strongroom.cli.data import os_error
+from strongroom.cli.flags import Flag
+from strongroom.cli.run import Run
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_REKEY_INIT = (
+    ("nonce", ""),
+    ("started", False),
+    ("t", 0),
+    ("n", 0),
+    ("progress", 0),
+    ("required", 0),
+    ("pgp_fingerprints", None),
+    ("backup", False),
+    ("verification_required", False),
+    ("verification_nonce", ""),
+)
+_REKEY_DONE: tuple[tuple[str, Any], ...] = (
+    ("nonce", ""),
+    ("complete", False),
+    ("keys", []),
+    ("keys_base64", []),
+    ("pgp_fingerprints", None),
+    ("backup", False),
+    ("verification_required", False),
+)
+_ROOT = (
+    ("nonce", ""),
+    ("started", False),
+    ("progress", 0),
+    ("required", 0),
+    ("complete", False),
+    ("encoded_token", ""),
+    ("encoded_root_token", ""),
+    ("pgp_fingerprint", ""),
+    ("otp", ""),
+    ("otp_length", 0),
+)
+
+
+def pgp_keys(words: list[str]) -> list[str]:
+    """The keys in base64, from files in binary, base64 or armour; raises `Refused`."""
+    import base64
+    import binascii
+
+    keys = []
+    for name in (part.strip().removeprefix("@") for word in words for part in word.split(",")):
+        if name.startswith("keybase:"):
+            raise Refused(f"{name}: keys are not fetched from Keybase; save the key to a file")
+        try:
+            with open(name, "rb") as file:  # noqa: PTH123
+                content = file.read()
+        except OSError as error:
+            raise Refused(f"open {name}: {os_error(error)}") from None
+        if b"-----BEGIN PGP" in content:
+            lines = content.replace(b"\r", b"").split(b"\n\n", 1)[-1].split(b"\n")
+            body = b"".join(line for line in lines if line and line[:1] not in b"=-")
+            keys.append(body.decode("ascii", "replace"))
+            continue
+        try:
+            keys.append(base64.b64encode(base64.b64decode(content.strip(), validate=True)).decode())
+        except (binascii.Error, ValueError):
+            keys.append(base64.b64encode(content).decode())
+    return keys
+
+
+def _pick(answer: dict[str, Any], keys: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    return {key: answer.get(key, absent) for key, absent in keys}
+
+
+def _key(run: Run, nonce: str) -> tuple[str, str]:
+    """An unseal key and the nonce it is for: an argument, stdin for "-", or asked for."""
+    given = run.args[0].strip() if run.args else ""
+    own = run.flags.text("nonce").strip()
+    if given == "-":
+        return run.ui.read_stdin().strip(), own
+    if given:
+        return given, own
+    if not run.may_ask:
+        raise Refused('There is no terminal to ask for a key on. Give it by stdin with "-" as the argument.')
+    run.ui.warn(f"Operation nonce: {nonce}")
+    return run.ui.ask_hidden("Unseal Key (will be hidden): ").strip(), nonce
+
+
+# ------------------------------------------------------------------------------------------------ rekey
+def _rekey(run: Run) -> int:
+    flags = run.flags
+    verify = flags.bool("verify")
+    path = "sys/rekey/verify" if verify else "sys/rekey/init"
+    if flags.bool("cancel"):
+        with run.doing("Error canceling rekey"):
+            run.client.delete(path)
+        run.ui.out(f"Success! Canceled rekeying{' verification' if verify else ''} (if it was started)")
+        return 0
+    if flags.bool("status"):
+        with run.doing("Error reading rekey status"):
+            status = run.client.get_json(path)
+        return _show_rekey(run, status)
+    if flags.bool("init"):
+        return _rekey_init(run)
+    return _rekey_verify(run) if verify else _rekey_key(run)
+
+
+def _rekey_init(run: Run) -> int:
+    flags = run.flags
+    body: dict[str, Any] = {
+        "secret_shares": flags.int("key-shares") if flags.given("key-shares") else 5,
+        "secret_threshold": flags.int("key-threshold") if flags.given("key-threshold") else 3,
+        "require_verification": flags.bool("verify"),
+    }
+    if flags.list("pgp-keys"):
+        body |= {"pgp_keys": pgp_keys(flags.list("pgp-keys")), "backup": flags.bool("backup")}
+    with run.doing("Error initializing rekey"):
+        status = run.client.send_json("sys/rekey/init", body)
+    if run.table and not flags.list("pgp-keys"):
+        run.ui.warn(
+            "WARNING! The new keys will be shown once, and there is no way to show them again.\n"
+            "To have them encrypted for their holders, cancel and start again with -pgp-keys."
+        )
+    return _show_rekey(run, status)
+
+
+def _show_rekey(run: Run, status: dict[str, Any]) -> int:
+    if not run.table:
+        return output.emit(run, _pick(status, _REKEY_INIT))
+    rows = [("Nonce", status.get("nonce") or ""), ("Started", bool(status.get("started")))]
+    if status.get("started"):
+        progress = f"{status.get('progress', 0)}/{status.get('required') or status.get('t', 0)}"
+        rows += [("Rekey Progress", progress), ("New Shares", status.get("n")), ("New Threshold", status.get("t"))]
+        if "verification_required" in status:
+            rows.append(("Verification Required", bool(status["verification_required"])))
+        if status.get("verification_nonce"):
+            rows.append(("Verification Nonce", status["verification_nonce"]))
+    if status.get("pgp_fingerprints"):
+        rows += [("PGP Fingerprints", status["pgp_fingerprints"]), ("Backup", bool(status.get("backup")))]
+    run.ui.out(output.table(("Key", "Value"), [(name, output.go_value(value)) for name, value in rows]))
+    return 0
+
+
+def _rekey_key(run: Run) -> int:
+    with run.doing("Error getting rekey status"):
+        status = run.client.get_json("sys/rekey/init")
+    if not status.get("started"):
+        raise Refused('No rekey is in progress. Start a rekey process by running "vault\noperator rekey -init".')
+    key, nonce = _key(run, str(status.get("nonce") or ""))
+    if not nonce:
+        raise Refused("Missing nonce value: specify it via the -nonce flag")
+    with run.doing("Error posting unseal key"):
+        answer = run.client.send_json("sys/rekey/update", {"key": key, "nonce": nonce})
+    if not answer.get("complete"):
+        return _show_rekey(run, answer)
+    if not run.table:
+        document = _pick(answer, _REKEY_DONE)
+        if answer.get("verification_nonce"):
+            document["verification_nonce"] = answer["verification_nonce"]
+        return output.emit(run, document)
+    _print_new_keys(run, answer, status)
+    return 0
+
+
+def _print_new_keys(run: Run, answer: dict[str, Any], status: dict[str, Any]) -> None:
+    fingerprints = answer.get("pgp_fingerprints") or []
+    lines = []
+    for number, key in enumerate(answer.get("keys_base64") or (), 1):
+        mark = f" fingerprint: {fingerprints[number - 1]}; value:" if number <= len(fingerprints) else ""
+        lines.append(f"Key {number}{mark}: {key}")
+    lines += ["", f"Operation nonce: {answer.get('nonce')}", ""]
+    if answer.get("verification_required"):
+        lines += [
+            f"The new keys are {status.get('n')}, of which {status.get('t')} are needed. They count once",
+            'they have been verified: run "vault operator rekey -verify" with the new keys.',
+            "The old keys stay in force until then.",
+            "",
+            f"Verification nonce: {answer.get('verification_nonce')}",
+        ]
+    else:
+        lines += [
+            f"Vault unseal keys rekeyed with {status.get('n')} key shares and a key threshold of {status.get('t')}.",
+            "Please securely distribute the key shares printed above. The old keys do not",
+            f"work any more; at least {status.get('t')} of the new ones unseal the server from now on.",
+        ]
+    run.ui.out("\n" + "\n".join(lines))
+
+
+def _rekey_verify(run: Run) -> int:
+    with run.doing("Error getting rekey verification status"):
+        status = run.client.get_json("sys/rekey/verify")
+    key, nonce = _key(run, str(status.get("nonce") or ""))
+    if not nonce:
+        raise Refused("Missing nonce value: specify it via the -nonce flag")
+    with run.doing("Error posting unseal key"):
+        answer = run.client.send_json("sys/rekey/verify", {"key": key, "nonce": nonce})
+    if not answer.get("complete"):
+        with run.doing("Error getting rekey verification status"):
+            return _show_rekey(run, run.client.get_json("sys/rekey/verify"))
+    if not run.table:
+        return output.emit(run, _pick(answer, (("nonce", ""), ("complete", False))))
+    run.ui.out("Success! Rekey verification was successful. The new keys are in force.")
+    return 0
+
+
+REKEY = Command(
+    "rekey",
+    "Generate new unseal keys",
+    _rekey,
+    usage="[options] [KEY]",
+    about="""
+Replaces the unseal keys. It is started with -init and needs a threshold of the
+present keys, given one at a time. The data and the root token stay.
+
+    $ {prog} operator rekey -init -key-shares=5 -key-threshold=3
+    $ {prog} operator rekey
+""",
+    flags=(
+        Flag("backup", "Keep the new keys, encrypted with -pgp-keys, in the server.", "bool"),
+        Flag("cancel", "Give it up, with the keys given so far.", "bool"),
+        Flag("init", "Start it.", "bool"),
+        Flag("key-shares", "Number of new keys.", "int", default="5", aliases=("n",)),
+        Flag("key-threshold", "Number of them needed.", "int", default="3", aliases=("t",)),
+        Flag("nonce", "Nonce that -init printed; needed where the key is not asked for."),
+        Flag("pgp-keys", "Files of PGP keys to encrypt the new keys with, with commas.", "list"),
+        Flag("status", "Print how far it is.", "bool"),
+        Flag("verify", "With -init: the new keys must be verified; else verify with a new key.", "bool"),
+    ),
+    arity=between(0, 1),
+)
+
+
+# ------------------------------------------------------------------------------------------------ generate-root
+def _generate_root(run: Run) -> int:
+    flags = run.flags
+    if flags.bool("generate-otp"):
+        return _generate_otp(run)
+    if flags.text("decode"):
+        return _decode(run)
+    path = "sys/generate-root/attempt"
+    if flags.bool("cancel"):
+        with run.doing("Error canceling root token generation"):
+            run.client.delete(path)
+        run.ui.out("Success! Root token generation canceled (if it was started)")
+        return 0
+    if flags.bool("status"):
+        with run.doing("Error getting root generation status"):
+            return _show_root(run, run.client.get_json(path))
+    if not flags.bool("init"):
+        return _root_key(run)
+    body = {}
+    if flags.text("otp"):
+        body["otp"] = flags.text("otp")
+    if flags.text("pgp-key"):
+        body["pgp_key"] = pgp_keys([flags.text("pgp-key")])[0]
+    with run.doing("Error initializing root generation"):
+        status = run.client.send_json(path, body)
+    if run.table and status.get("otp"):
+        run.ui.warn(
+            "A one-time password has been made and is shown as OTP. It is needed to decode\n"
+            "the new root token: keep it safe, it is not shown again.\n"
+        )
+    return _show_root(run, status)
+
+
+def _show_root(run: Run, status: dict[str, Any]) -> int:
+    if not run.table:
+        return output.emit(run, _pick(status, _ROOT))
+    rows = [
+        ("Nonce", status.get("nonce") or ""),
+        ("Started", bool(status.get("started"))),
+        ("Progress", f"{status.get('progress', 0)}/{status.get('required', 0)}"),
+        ("Complete", bool(status.get("complete"))),
+    ]
+    for title, key in (
+        ("PGP Fingerprint", "pgp_fingerprint"),
+        ("Encoded Token", "encoded_token"),
+        ("OTP", "otp"),
+        ("OTP Length", "otp_length"),
+    ):
+        if status.get(key):
+            rows.append((title, status[key]))
+    run.ui.out(output.columns([(title, output.go_value(value)) for title, value in rows]))
+    return 0
+
+
+def _root_key(run: Run) -> int:
+    with run.doing("Error getting root generation status"):
+        status = run.client.get_json("sys/generate-root/attempt")
+    if not status.get("started"):
+        raise Refused(
+            'No root generation is in progress. Start a root generation by running "vault\n'
+            'operator generate-root -init".\n'
+            "If starting root generation using the OTP method and generating your own OTP,\n"
+            f"the length of the OTP string needs to be {status.get('otp_length')} characters in length."
+        )
+    key, nonce = _key(run, str(status.get("nonce") or ""))
+    if not nonce:
+        raise Refused("Missing nonce value: specify it via the -nonce flag")
+    with run.doing("Error posting unseal key"):
+        answer = run.client.send_json("sys/generate-root/update", {"key": key, "nonce": nonce})
+    return _show_root(run, answer)
+
+
+def _generate_otp(run: Run) -> int:
+    import secrets
+
+    with run.doing("Error getting root generation status"):
+        length = run.client.get_json("sys/generate-root/attempt").get("otp_length") or 0
+    otp = "".join(secrets.choice(_ALPHABET) for _ in range(length))
+    if not run.table:
+        return output.emit(run, {"otp": otp, "otp_length": length})
+    run.ui.out(otp)
+    return 0
+
+
+def _decode(run: Run) -> int:
+    import base64
+    import binascii
+
+    otp = run.flags.text("otp").strip().encode()
+    if not otp:
+        raise Refused("Missing otp: use -otp to supply it")
+    text = run.flags.text("decode").strip()
+    encoded = run.ui.read_stdin().strip() if text == "-" else text
+    try:
+        token = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise Refused("Error decoding root token: it is not base64") from None
+    if len(token) != len(otp):
+        raise Refused(f"Error decoding root token: the OTP has {len(otp)} characters, the token {len(token)}")
+    decoded = bytes(left ^ right for left, right in zip(token, otp, strict=True)).decode("ascii", "replace")
+    if not run.table:
+        return output.emit(run, {"token": decoded})
+    run.ui.out(decoded)
+    return 0
+
+
+GENERATE_ROOT = Command(
+    "generate-root",
+    "Generate a new root token",
+    _generate_root,
+    usage="[options] [KEY]",
+    about="""
+Makes a root token out of a threshold of unseal keys, given one at a time. The
+token comes encoded with a one-time password that -init shows.
+
+    $ {prog} operator generate-root -init
+    $ {prog} operator generate-root
+    $ {prog} operator generate-root -decode=... -otp=...
+""",
+    flags=(
+        Flag("cancel", "Give it up, with the keys given so far.", "bool"),
+        Flag("decode", "Decode this encoded token with -otp; - reads it from stdin."),
+        Flag("generate-otp", "Print a password that fits -otp.", "bool"),
+        Flag("init", "Start it.", "bool"),
+        Flag("nonce", "Nonce that -init printed; needed where the key is not asked for."),
+        Flag("otp", "One-time password, where it is not the server's."),
+        Flag("pgp-key", "File of a PGP key to encrypt the token with, instead of a password."),
+        Flag("status", "Print how far it is.", "bool"),
+    ),
+    arity=between(0, 1),
+)

@@ -1,0 +1,80 @@
+"""`server`: hands over to the server itself, which nothing else here imports."""
+
+from __future__ import annotations
+
+from strongroom.cli.command import Command, Group, Refused
+from strongroom.cli.flags import Flag
+from strongroom.cli.run import Run
+
+_DEV_ADDRESS = "127.0.0.1:8200"
+
+
+def _server(run: Run) -> int:
+    flags, env = run.flags, run.env
+    dev = flags.bool("dev")
+    config = flags.list("config")
+    if not dev:
+        for name in ("dev-root-token-id", "dev-listen-address", "dev-storage", "dev-no-store-token", "dev-kv-v1"):
+            if flags.given(name):
+                raise _refused(run, f"-{name} works only together with -dev.")
+        if not config:
+            raise _refused(
+                run,
+                "Must specify at least one config path using -config\n"
+                'For a server to try things on, use "server -dev".',
+            )
+    from strongroom.app import run_server
+
+    return run_server(
+        config=config,
+        dev=dev,
+        dev_root_token_id=flags.text("dev-root-token-id") or env.get("VAULT_DEV_ROOT_TOKEN_ID", ""),
+        dev_listen_address=flags.text("dev-listen-address") or env.get("VAULT_DEV_LISTEN_ADDRESS") or _DEV_ADDRESS,
+        dev_storage=flags.text("dev-storage"),
+        dev_no_store_token=flags.bool("dev-no-store-token"),
+        dev_kv_v1=flags.bool("dev-kv-v1"),
+        log_level=flags.text("log-level") or env.get("VAULT_LOG_LEVEL", ""),
+        log_format=flags.text("log-format") or env.get("VAULT_LOG_FORMAT", ""),
+    )
+
+
+def _refused(run: Run, message: str) -> Refused:
+    """A server's own errors go to stdout, where its banner does and where process managers look."""
+    run.ui.out(message)
+    return Refused("")
+
+
+COMMANDS: tuple[Command | Group, ...] = (
+    Command(
+        "server",
+        "Start a server",
+        _server,
+        usage="[options]",
+        about="""
+Starts a server that answers requests until it is told to stop. By default it is
+sealed: "{prog} operator init" prepares a new one, "{prog} operator unseal" opens
+it.
+
+    $ {prog} server -config=/etc/vault/config.hcl
+
+A development server needs no configuration, opens by itself and keeps everything
+in memory. It is made to try things out, not to keep secrets that matter.
+
+    $ {prog} server -dev
+    $ {prog} server -dev -dev-storage=./data
+""",
+        flags=(
+            Flag("config", "Configuration file, or folder of such files; may be given several times.", "list"),
+            Flag("dev", "Start a development server.", "bool"),
+            Flag("dev-kv-v1", "Mount version 1 of KV at secret/ instead of version 2.", "bool"),
+            Flag("dev-listen-address", "Where it listens.", default=_DEV_ADDRESS, env="VAULT_DEV_LISTEN_ADDRESS"),
+            Flag("dev-no-store-token", "Do not keep the root token in the token helper.", "bool"),
+            Flag("dev-root-token-id", "Its root token.", env="VAULT_DEV_ROOT_TOKEN_ID"),
+            Flag("dev-storage", "Folder to keep its data and keys in, so that it is there again next time."),
+            Flag("log-format", "Lines for people (standard) or for programs (json).", env="VAULT_LOG_FORMAT"),
+            Flag("log-level", "trace, debug, info, warn or error.", default="info", env="VAULT_LOG_LEVEL"),
+        ),
+        http=False,
+        output=(),
+    ),
+)

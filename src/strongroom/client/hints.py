@@ -1,0 +1,53 @@
+"""What to do about an error: one sentence or two, said after the error itself."""
+
+from __future__ import annotations
+
+from strongroom.client.errors import ClientError, ResponseError, TransportError
+from strongroom.client.settings import Settings
+
+_TRANSPORT = {
+    "refused": 'Is the server running? The address is "{address}" (from {source}).',
+    "timeout": 'No answer within {timeout:g} seconds from "{address}" (from {source}).',
+    "name": 'The host of "{address}" (from {source}) is not known. Check its spelling.',
+    "network": 'The address "{address}" (from {source}) cannot be reached.',
+    "plain-server": 'The server at "{address}" (from {source}) does not speak TLS. A development server does not:\n'
+    "export VAULT_ADDR='http{rest}'",
+    "not-http": 'The answer from "{address}" (from {source}) is not HTTP. If the server speaks TLS:\n'
+    "export VAULT_ADDR='https{rest}'",
+    "untrusted": "Give the certificate of the authority that signed the server's with -ca-cert or VAULT_CACERT.",
+    "name-mismatch": "The certificate is for another name. Use a name that is in it, or -tls-server-name.",
+    "dates": "The server's certificate is not valid today. Check its dates and this machine's clock.",
+    "alert": "The server refused the TLS handshake. It may want a client certificate: -client-cert and -client-key.",
+}
+
+
+def hint_for(error: ClientError, settings: Settings) -> str:
+    """A hint, or "" when there is nothing sensible to say."""
+    if error.hint:
+        return error.hint
+    if isinstance(error, TransportError):
+        reason = error.reason
+        if reason == "broken" and settings.address.startswith("http:"):
+            reason = "not-http"
+        rest = settings.address.partition(":")
+        return _TRANSPORT.get(reason, "").format(
+            address=settings.address, source=settings.address_from, timeout=settings.timeout, rest=rest[1] + rest[2]
+        )
+    if isinstance(error, ResponseError):
+        return _response_hint(error, settings)
+    return ""
+
+
+def _response_hint(error: ResponseError, settings: Settings) -> str:
+    texts = " ".join(error.errors)
+    if error.status == 400 and "HTTPS server" in str(error):
+        return "The server speaks TLS: begin VAULT_ADDR with https://"
+    if error.status == 503 and "sealed" in texts:
+        return 'The server is sealed. Unseal it with "vault operator unseal".'
+    if error.status == 400 and "not initialized" in texts:
+        return 'Initialize the server once with "vault operator init".'
+    if error.status == 403 and not settings.token and "/login" not in error.url:
+        return 'No token was sent. Log in with "vault login", or set VAULT_TOKEN.'
+    if error.errors == ["permission denied"]:
+        return 'The server does not know this token: it expired, was revoked, or belongs elsewhere. See "vault login".'
+    return ""

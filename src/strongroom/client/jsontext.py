@@ -1,0 +1,88 @@
+"""JSON that comes back as it went in: every number keeps its digits, whatever its size or form."""
+
+from __future__ import annotations
+
+import json
+from json.encoder import encode_basestring, encode_basestring_ascii
+from typing import Any
+
+#: Integers up to this many characters are `int`; longer ones, and all other numbers, keep their text.
+_PLAIN_DIGITS = 18
+
+
+class Number(str):
+    """A number by its JSON text: a fraction, an exponent, or an integer too long to bother."""
+
+    __slots__ = ()
+
+
+def _integer(text: str) -> int | Number:
+    return int(text) if len(text) <= _PLAIN_DIGITS and text != "-0" else Number(text)
+
+
+def _constant(text: str) -> Any:
+    raise ValueError(f"{text} is not JSON")
+
+
+def loads(text: str | bytes) -> Any:
+    """Decode; raises `ValueError` (which never quotes the text) on what is not JSON."""
+    try:
+        return json.loads(text, parse_float=Number, parse_int=_integer, parse_constant=_constant)
+    except json.JSONDecodeError as error:
+        what = error.msg[:1].lower() + error.msg[1:]
+        raise ValueError(f"not JSON at line {error.lineno}, column {error.colno}: {what}") from None
+    except UnicodeDecodeError:
+        raise ValueError("not JSON: not UTF-8 text") from None
+    except RecursionError:
+        raise ValueError("not JSON we can read: nested too deeply") from None
+
+
+def dumps(value: Any, *, indent: int = 0) -> str:
+    """Encode, compactly or with each member on a line of its own, indented by so many spaces."""
+    parts: list[str] = []
+    _write(value, parts, "\n" if indent else "", " " * indent)
+    return "".join(parts)
+
+
+def ordered(value: Any) -> Any:
+    """The same with the keys of every object sorted."""
+    if isinstance(value, dict):
+        return {key: ordered(value[key]) for key in sorted(value)}
+    return [ordered(member) for member in value] if isinstance(value, list) else value
+
+
+def text(value: str) -> str:
+    """A JSON string, with characters outside ASCII as they are."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half a surrogate pair: only its escape can be written
+        return encode_basestring_ascii(value)
+    return encode_basestring(value)
+
+
+def _write(value: Any, parts: list[str], newline: str, step: str) -> None:
+    if isinstance(value, Number):
+        parts.append(value)
+    elif isinstance(value, str):
+        parts.append(text(value))
+    elif value is None or isinstance(value, bool):
+        parts.append("null" if value is None else "true" if value else "false")
+    elif isinstance(value, dict):
+        _write_all("{}", [(text(str(key)), member) for key, member in value.items()], parts, newline, step)
+    elif isinstance(value, list | tuple):
+        _write_all("[]", [("", member) for member in value], parts, newline, step)
+    else:
+        parts.append(str(value))
+
+
+def _write_all(brackets: str, members: list[tuple[str, Any]], parts: list[str], newline: str, step: str) -> None:
+    parts.append(brackets[0])
+    inner = newline + step if newline else ""
+    for count, (key, member) in enumerate(members):
+        parts.append("," + inner if count else inner)
+        if key:
+            parts.append(key + (": " if newline else ":"))
+        _write(member, parts, inner, step)
+    if members:
+        parts.append(newline)
+    parts.append(brackets[1])
