@@ -110,6 +110,8 @@ class Args:
         values: dict[str, Any] = {}
         unknown: list[str] = []
         for key, value in data.items():
+            if key in params:
+                continue  # the path's wins, whatever the body says
             known = cls._lookup.get(key)
             if known is None:
                 unknown.append(key)
@@ -134,7 +136,8 @@ def _convert(declared: Field, key: str, value: Any, raw: Mapping[str, msgspec.Ra
         # Never the value itself: it may be a secret.
         raise BadRequest(f'Field validation failed: error converting input for field "{key}": {e}') from None
     if declared.kind == "raw":
-        return raw.get(key) or msgspec.Raw(msgspec.json.encode(value))
+        # An empty list counts as an empty object, so only what has content is taken as it was written.
+        return (raw.get(key) if result else None) or msgspec.Raw(msgspec.json.encode(result))
     if declared.choices and result not in declared.choices:
         wanted = ", ".join(declared.choices)
         raise BadRequest(f'Field validation failed: field "{key}" must be one of {wanted}')

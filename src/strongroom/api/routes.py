@@ -2,7 +2,8 @@
 
 A pattern is literal segments and parameters: `{name}` is a name (letters, digits, `_`, `-`, `.`), `{x:segment}`
 anything but a slash, `{x:path}` the rest, slashes included and possibly empty, `{x:subpath}` the same but never empty.
-A list route matches with and without the slash that lists carry at their end.
+A list route matches with and without the slash that lists carry at their end; `{x:path}` is then empty for the folder
+above.
 """
 
 from __future__ import annotations
@@ -193,6 +194,8 @@ class Engine(Generic[C]):
         found: Route | None = None
         for route in self._candidates(bare.partition("/")[0]):
             matched = route.regex.fullmatch(bare if route.operation is Operation.LIST else path)
+            if matched is None and operation is Operation.LIST is route.operation:
+                matched = route.regex.fullmatch(bare + "/")
             if matched is None:
                 continue
             if route.operation is operation:

@@ -1,0 +1,8 @@
+"""Secret engines. `BACKENDS` is what they offer to the catalog, in the way third parties' engines do."""
+
+from __future__ import annotations
+
+from strongroom.api.backend import Backend
+from strongroom.engines import cubbyhole, kv
+
+BACKENDS: tuple[Backend, ...] = (kv.BACKEND, cubbyhole.BACKEND)
