@@ -92,14 +92,14 @@ async def write_role(ctx: SystemContext, args: RoleArgs) -> Response | None:
     for name in args.given & _LISTS.keys():
         changes[name] = _LISTS[name](getattr(args, name))
     if changes.get("token_type") == "":
-        changes["token_type"] = "default-service"
+        changes["token_type"] = "default-service"  # noqa: S105 - a kind
     if "path_suffix" in args.given:
         changes["path_suffix"] = _path_suffix(args.path_suffix)
     warnings = _renamed(args, changes)
     role = replace(role, **changes)
     check_role(role)
     ctx.transaction.store(ROLE + role.name, role)
-    if role.token_explicit_max_ttl > ctx.mount.max_lease_ttl:
+    if "token_explicit_max_ttl" in changes and role.token_explicit_max_ttl > ctx.mount.max_lease_ttl:
         warnings.append(
             f"Given explicit max TTL of {role.token_explicit_max_ttl} is greater than system/mount allowed value of "
             f"{ctx.mount.max_lease_ttl} seconds; tokens made against this role are capped accordingly"

@@ -17,6 +17,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import json
 from msgspec.structs import replace
 
 from strongroom.api.messages import Lease
@@ -48,6 +49,8 @@ TIDY: Final = "lease tidy"
 LAST_USE: Final = "Secret cannot be returned; token had one use left, so leased credentials were immediately revoked."
 
 _NANO: Final = 1_000_000_000
+
+_decode = json.Decoder(LeaseEntry).decode
 
 # Inside a class with a method `list`, the type of that name has to go by another.
 Names = list[str]
@@ -293,21 +296,28 @@ class Leases:
         """Start removing notes that lead to no lease; False when that is under way already."""
         if self._live.tasks.running(TIDY):
             return False
-        self._live.tasks.spawn(TIDY, self._tidy)
+        self._live.tasks.spawn(TIDY, self.run_tidy)
         return True
 
-    async def _tidy(self) -> None:
+    async def run_tidy(self) -> None:
+        """Remove notes that lead to no lease, and leases of tokens that are not there."""
         tx = self._live.transaction()
         removed = 0
-        for folder in (PENDING, IRREVOCABLE, BY_TOKEN):
-            async for key, lease_id in self._barrier.scan(folder):
-                if await self._store.get(lease_id.decode()) is None:
+        for folder in (ID, PENDING, IRREVOCABLE, BY_TOKEN):
+            async for key, value in self._barrier.scan(folder):
+                if await self._is_stray(folder, value):
                     tx.delete(key)
                     removed += 1
                     if removed % PAGE == 0:
                         await tx.commit()
         await tx.commit()
-        log.info("tidied leases: removed %d notes", removed)
+        log.info("tidied leases: removed %d entries that led nowhere", removed)
+
+    async def _is_stray(self, folder: str, value: bytes) -> bool:
+        if folder != ID:
+            return await self._store.get(value.decode()) is None
+        lease = _decode(value)
+        return lease.kind == TOKEN_KIND and await self._live.tokens.store.get(lease.token) is None
 
     async def _give_up(self, folder: str, names: Names) -> None:
         """Remove notes of leases, and in the same commit let those leases be due."""

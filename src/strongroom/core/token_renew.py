@@ -6,6 +6,7 @@ method, which may refuse or set other terms.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
@@ -41,7 +42,8 @@ async def renew(live: Live, store: TokenStore, entry: TokenEntry, increment: int
         now = live.clock.now_ns()
         if not current.lives(now):
             return None
-        granted: Grant = grant(terms, current.creation_ns, now)
+        mine = dataclasses.replace(terms, default=terms.default or current.last_ttl)
+        granted: Grant = grant(mine, current.creation_ns, now)
         warnings.extend(granted.warnings)
         return replace(current, expire_ns=granted.expire_ns, last_ttl=granted.ttl, last_renewal_ns=now)
 
@@ -64,7 +66,7 @@ async def _terms(live: Live, entry: TokenEntry, increment: int) -> Terms:
     if mount is None:
         raise BadRequest("lease is not renewable")
     period, explicit = entry.period, entry.explicit_max_ttl
-    default, max_ttl = entry.last_ttl, entry.max_ttl
+    default, max_ttl = 0, entry.max_ttl  # no default: what it was given last
     if entry.role and entry.mount == TOKEN_MOUNT:
         role = await load_role(live.transaction(), entry.role)
         if role is None:
@@ -77,7 +79,7 @@ async def _terms(live: Live, entry: TokenEntry, increment: int) -> Terms:
     elif (renewer := mount.engine.renewers.get(RENEWER)) is not None:
         now_known = await _ask(live, mount, renewer, entry, increment)
         if now_known is not None:
-            default, max_ttl = now_known.ttl or default, now_known.max_ttl
+            default, max_ttl = now_known.ttl, now_known.max_ttl
             period, explicit = now_known.period, now_known.explicit_max_ttl
     info = mount.info
     return Terms(info.default_lease_ttl, info.max_lease_ttl, increment, default, max_ttl, explicit, period)

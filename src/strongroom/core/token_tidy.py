@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
 from msgspec import json
@@ -45,15 +46,30 @@ async def _accessors(live: Live, store: TokenStore) -> int:
 
 async def _links(live: Live, store: TokenStore) -> int:
     removed = 0
-    tx = live.transaction()
+    links: list[str] = []
     async for key, _ in live.barrier.scan(PARENT):
-        if await store.get(key.rpartition("/")[2]) is None:
+        if await store.get(_child(key)) is None:
+            links.append(key)
+            if len(links) == PAGE:
+                removed += await _remove_links(live, store, links)
+    return removed + await _remove_links(live, store, links)
+
+
+async def _remove_links(live: Live, store: TokenStore, links: list[str]) -> int:
+    """Remove links, unless the child came (back) meanwhile: a chosen id may be used again."""
+    async with AsyncExitStack() as stack:
+        await store.hold(stack, [_child(key) for key in links])
+        tx = live.transaction()
+        gone = [key for key in links if await store.get(_child(key)) is None]
+        for key in gone:
             tx.delete(key)
-            removed += 1
-            if removed % PAGE == 0:
-                await tx.commit()
-    await tx.commit()
-    return removed
+        await tx.commit()
+    links.clear()
+    return len(gone)
+
+
+def _child(link: str) -> str:
+    return link.rpartition("/")[2]
 
 
 async def _strays(live: Live, store: TokenStore, revocation: Revocation) -> int:

@@ -29,6 +29,9 @@ NAME: Final = "response"
 INVALID: Final = "wrapping token is not valid or does not exist"
 
 
+NULL: Final = msgspec.Raw(b"null")
+
+
 class Envelope(msgspec.Struct, kw_only=True):
     """An answer as clients know it; the order of the fields is theirs."""
 
@@ -36,7 +39,7 @@ class Envelope(msgspec.Struct, kw_only=True):
     lease_id: str = ""
     renewable: bool = False
     lease_duration: int = 0
-    data: msgspec.Raw | None = None
+    data: msgspec.Raw = NULL
     wrap_info: None = None
     warnings: list[str] | None = None
     auth: dict[str, Any] | None = None
@@ -170,7 +173,7 @@ def _text(request_id: str, response: Response) -> str:
     lease, auth = response.lease, response.auth
     envelope = Envelope(
         request_id=request_id,
-        data=None if response.data is None else msgspec.Raw(_encode(response.data)),
+        data=NULL if response.data is None else msgspec.Raw(_encode(response.data)),
         warnings=response.warnings or None,
         auth=None if auth is None else _auth_block(auth),
     )
@@ -188,7 +191,8 @@ def _auth_block(auth: Auth) -> dict[str, Any]:
 
 def _response(text: str) -> Response:
     envelope = _decode(text.encode())
-    response = Response(data=envelope.data, warnings=envelope.warnings or [], status=200)
+    data = None if envelope.data == NULL else envelope.data.copy()
+    response = Response(data=data, warnings=envelope.warnings or [], status=200)
     if envelope.auth is not None:
         response.auth = Auth(**{name: envelope.auth[name] for name in AUTH_FIELDS if name in envelope.auth})
     if envelope.lease_id or envelope.lease_duration:
