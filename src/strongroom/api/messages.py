@@ -25,6 +25,8 @@ class Operation(enum.StrEnum):
     LIST = "list"
     PATCH = "patch"
     HELP = "help"
+    #: HEAD: routed and judged like the others, but nothing serves it.
+    HEADER = "header"
 
     @property
     def writes(self) -> bool:
