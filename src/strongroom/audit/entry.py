@@ -6,9 +6,11 @@ A line is one JSON object, its keys in this order; what is empty, zero or false 
      "auth": {client_token, accessor, display_name, policies, token_policies, identity_policies,
               policy_results: {allowed, granting_policies: [{name, namespace_id, type}]},
               metadata, num_uses, remaining_uses, entity_id, token_type, token_ttl, token_issue_time},
-     "request": {id, client_id, operation, mount_point, mount_type, mount_accessor, mount_class, client_token,
-                 client_token_accessor, namespace: {id}, path, data, remote_address, remote_port, wrap_ttl, headers},
-     "response": {auth, mount_point, mount_type, mount_accessor, mount_class, secret: {lease_id}, data, warnings,
+     "request": {id, client_id, operation, mount_point, mount_type, mount_accessor, mount_running_version, mount_class,
+                 client_token, client_token_accessor, namespace: {id}, path, data, remote_address, remote_port,
+                 wrap_ttl, headers},
+     "response": {auth, mount_point, mount_type, mount_accessor, mount_running_version, mount_class,
+                  secret: {lease_id}, data, warnings,
                   wrap_info: {ttl, token, accessor, creation_time, creation_path, wrapped_accessor}, headers},
      "error": class of the refusal, "reason": why a policy denied it}
 
@@ -120,6 +122,7 @@ class RequestBlock(msgspec.Struct, omit_defaults=True):
     mount_point: str = ""
     mount_type: str = ""
     mount_accessor: str = ""
+    mount_running_version: str = ""
     mount_class: str = ""
     client_token: str = ""
     client_token_accessor: str = ""
@@ -150,6 +153,7 @@ class ResponseBlock(msgspec.Struct, omit_defaults=True):
     mount_point: str = ""
     mount_type: str = ""
     mount_accessor: str = ""
+    mount_running_version: str = ""
     mount_class: str = ""
     secret: dict[str, str] | None = None
     data: Any = None

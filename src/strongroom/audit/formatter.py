@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from strongroom import BUILTIN_VERSION
 from strongroom.api.context import MountInfo
 from strongroom.api.messages import Auth, Operation, Request, Response, WrapInfo, encode_hook
 from strongroom.audit.entry import (
@@ -257,6 +258,7 @@ def _place(block: RequestBlock | ResponseBlock, mount: MountInfo | None) -> None
     block.mount_point = mount.path
     block.mount_type = mount.type
     block.mount_accessor = mount.accessor
+    block.mount_running_version = BUILTIN_VERSION
     block.mount_class = "auth" if mount.kind == "auth" else "secret"
 
 

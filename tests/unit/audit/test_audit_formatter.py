@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from strongroom import BUILTIN_VERSION
 from strongroom.api.context import MountInfo
 from strongroom.api.messages import Auth, Lease, Operation, Request, Response, Timestamp, WrapInfo
 from strongroom.audit.entry import Exchange, Identity
@@ -86,6 +87,7 @@ def test_a_read_makes_the_documented_lines() -> None:
         "mount_point": "secret/",
         "mount_type": "kv",
         "mount_accessor": "kv_abcdef01",
+        "mount_running_version": BUILTIN_VERSION,
         "mount_class": "secret",
     }
     asked = {
