@@ -16,6 +16,7 @@ from strongroom.clock import ManualClock
 from strongroom.core.locks import HeldLocks, Locks
 from strongroom.errors import RequestError
 from strongroom.storage.barrier import Barrier
+from strongroom.storage.base import Batch
 from strongroom.storage.memory import MemoryStorage
 from strongroom.storage.transaction import Transaction, View
 
@@ -29,6 +30,21 @@ OPERATIONS = {
 }
 ROOT_KEY = bytes(32)
 UUID = "00000000-0000-4000-8000-000000000000"
+
+
+class YieldingStorage(MemoryStorage):
+    """Storage in memory that lets others run around each access, as one on disk does."""
+
+    async def get(self, key: str) -> bytes | None:
+        await asyncio.sleep(0)
+        value = await super().get(key)
+        await asyncio.sleep(0)
+        return value
+
+    async def commit(self, batch: Batch) -> None:
+        await asyncio.sleep(0)
+        await super().commit(batch)
+        await asyncio.sleep(0)
 
 
 @dataclasses.dataclass
@@ -51,7 +67,7 @@ class Mount:
         self.backend = backend
         self.options = backend.prepare(options or {})
         self.clock = ManualClock()
-        self.storage = MemoryStorage()
+        self.storage = YieldingStorage()
         self.barrier = Barrier(self.storage, self.clock)
         self.locks = Locks()
         self.caller = Caller(key="own")

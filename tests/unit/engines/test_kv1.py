@@ -1,5 +1,7 @@
 """KV version 1."""
 
+import asyncio
+
 import pytest
 from tests.unit.engines.harness import run
 
@@ -114,5 +116,13 @@ def test_create_and_update_are_told_apart_by_existence():
         assert not (await m("POST", "a", {"v": 2})).created
         await m("DELETE", "a")
         assert (await m("POST", "a", {"v": 3})).created
+
+    run(work, BACKEND)
+
+
+def test_of_concurrent_first_writes_one_creates():
+    async def work(m):
+        answers = await asyncio.gather(*(m("POST", "a", {"v": n}) for n in range(10)))
+        assert sum(a.created for a in answers) == 1
 
     run(work, BACKEND)

@@ -121,30 +121,31 @@ def test_a_request_of_version_1_that_was_overtaken_is_refused():
     upgraded(work)
 
 
-def test_no_acknowledged_write_is_lost_while_a_mount_is_upgraded():
+@pytest.mark.parametrize("after", range(0, 60, 3))
+def test_no_acknowledged_write_is_lost_while_a_mount_is_upgraded(after):
     async def work(m):
-        acknowledged = {}
+        acknowledged = []
 
-        async def writer(worker):
-            for n in range(30):
-                name = f"k{(worker * 7 + n) % 11}"
-                value = f"{worker}-{n}"
-                answer = await m("POST", name, {"v": value}, engine=kv1)
-                if answer.status == 204:
-                    acknowledged[name] = value
-                else:
-                    assert answer.errors == [REFUSAL]
+        async def pause(times):
+            for _ in range(times):
                 await asyncio.sleep(0)
 
-        async def upgrade():
-            for _ in range(40):
-                await asyncio.sleep(0)
+        async def write_1(n):
+            await pause(n)
+            if (await m("POST", "k", {"v": n}, engine=kv1)).status == 204:
+                acknowledged.append({"v": n})
+
+        async def upgrade_and_write_2():
+            await pause(after)
             await m.tune({"version": "2"})
+            await m("POST", "data/k", {"data": {"v": "two"}})
+            acknowledged.append({"v": "two"})
 
-        await asyncio.gather(*(writer(w) for w in range(5)), upgrade())
-        assert acknowledged
-        for name, value in acknowledged.items():
-            assert (await m("GET", f"data/{name}")).data["data"] == {"v": value}
+        await asyncio.gather(*(write_1(n) for n in range(60, 0, -4)), upgrade_and_write_2())
+        versions = (await m("GET", "metadata/k")).data["versions"]
+        found = [(await m("GET", "data/k", query={"version": n})).data["data"] for n in versions]
+        assert found == acknowledged[-len(found) :]
+        assert len(found) == min(len(acknowledged), 2)
 
     run(work, BACKEND, {"version": "1"})
 
