@@ -1,0 +1,120 @@
+"""Granian, embedded: the only module that knows it.
+
+Granian runs HTTP/1.1, HTTP/2 and TLS in a thread of its own and calls a `Site` in our loop for each request. Two things
+here lean on its insides, both covered by tests: it is given our listening socket instead of an address, and its logging
+setup is kept from touching ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import socket
+from typing import Any
+
+from granian._granian import RSGIProtocolClosed, RSGIProtocolError, SocketHolder
+from granian.constants import SSLProtocols
+from granian.http import HTTP1Settings, HTTP2Settings
+from granian.log import LogLevels
+from granian.server.embed import Server
+
+from strongroom.config import Listener
+from strongroom.server.listeners import BACKLOG
+from strongroom.server.site import Site
+from strongroom.server.tls import TLS
+
+CLIENT_LEFT: tuple[type[BaseException], ...] = (RSGIProtocolClosed, RSGIProtocolError)
+#: Bytes of a request line and its headers together; there may be a hundred headers.
+MAX_HEAD = 128 << 10
+#: File descriptors left for everything but connections.
+SPARE_FILES = 256
+
+#: Says "change nothing that exists": Granian configures logging anew with each server, closing all handlers there are.
+_KEEP_LOGGING = {
+    "incremental": True,
+    "formatters": {},
+    "handlers": {},
+    "loggers": {"_granian": {"propagate": True}},
+}
+_VERSIONS = {"tls12": SSLProtocols.tls12, "tls13": SSLProtocols.tls13}
+
+
+class _Server(Server):
+    def __init__(self, site: Site, sock: socket.socket, **options: Any) -> None:
+        self._listening = sock
+        self.started = asyncio.Event()
+        super().__init__(site, **options)
+
+    def _init_shared_socket(self) -> None:
+        # A descriptor of its own, since Granian closes it when it stops.
+        unix = self._listening.family == socket.AF_UNIX
+        holder: Any = SocketHolder
+        self._ssp = None
+        self._shd = holder(os.dup(self._listening.fileno()), unix, BACKLOG)
+
+    def startup(self, spawn_target: Any, target_loader: Any) -> None:
+        super().startup(spawn_target, target_loader)  # type: ignore[no-untyped-call]
+        self.started.set()
+
+
+class Running:
+    """A Granian server on a listening socket."""
+
+    def __init__(self, site: Site, sock: socket.socket, listener: Listener, tls: TLS | None) -> None:
+        self.site = site
+        self._server = _Server(site, sock, **_options(listener, tls))
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start it; on return it takes connections."""
+        self._task = asyncio.create_task(self._server.serve())
+        started = asyncio.create_task(self._server.started.wait())
+        await asyncio.wait({started, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            started.cancel()
+            await self._task
+            raise RuntimeError("the HTTP server ended at once")
+
+    async def stop(self) -> None:
+        """Take no more connections, finish the requests under way, close the connections."""
+        self._server.stop()  # type: ignore[no-untyped-call]
+        if self._task is not None:
+            await self._task
+
+    def kill(self) -> None:
+        """Give up waiting."""
+        if self._task is not None:
+            self._task.cancel()
+
+
+def _options(listener: Listener, tls: TLS | None) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "websockets": False,
+        "backlog": BACKLOG,
+        "backpressure": _most_connections(),
+        "log_level": LogLevels.error,
+        "log_dictconfig": _KEEP_LOGGING,
+        "http1_settings": HTTP1Settings(
+            # One timer for the headers and for idle connections: the longer of the two, or clients lose kept ones.
+            header_read_timeout=int(max(listener.http_read_header_timeout, listener.http_idle_timeout) * 1000),
+            max_buffer_size=MAX_HEAD,
+        ),
+        "http2_settings": HTTP2Settings(
+            keep_alive_interval=20_000, max_concurrent_streams=256, max_headers_size=MAX_HEAD
+        ),
+    }
+    if tls is not None:
+        options |= {
+            "ssl_cert": tls.cert,
+            "ssl_key": tls.key,
+            "ssl_protocol_min": _VERSIONS[tls.min_version],
+            "ssl_ca": tls.client_ca,
+            "ssl_client_verify": tls.client_ca is not None,
+        }
+    return options
+
+
+def _most_connections() -> int:
+    """Connections at a time: Granian stops accepting beyond, and idle ones count."""
+    return int(max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES, 128))

@@ -1,0 +1,197 @@
+"""One listener's requests: from the HTTP server's objects to the pipeline and back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from strongroom.api.messages import Operation, Request, Response
+from strongroom.errors import InternalError, RequestError, Unavailable
+from strongroom.server.answer import Answer, Elsewhere
+from strongroom.server.flights import Flights
+from strongroom.server.http import WRITES, Rules, begin, check_size, finish, new_request_id
+from strongroom.server.render import Renderer
+
+Handle = Callable[[Request], Awaitable[Response]]
+#: Whether an operation on a path takes its body in chunks, unparsed.
+Streams = Callable[[Operation, str], bool]
+#: What lies outside /v1/: method and path → an answer, or None where there is nothing.
+Pages = Callable[[str, str], Awaitable[Answer | None]]
+#: Told of every finished request: it, the status, the seconds it took.
+Watch = Callable[[Request, int, float], None]
+
+
+class Scope(Protocol):
+    """The request as RSGI describes it."""
+
+    http_version: str
+    client: str
+    method: str
+    path: str
+    query_string: str
+    headers: Any
+
+
+class Wire(Protocol):
+    """RSGI's other half: the body, and how to answer."""
+
+    async def __call__(self) -> bytes:
+        """The whole body."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The body in chunks."""
+
+    def response_empty(self, status: int, headers: list[tuple[str, str]]) -> None:
+        """Answer without a body."""
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        """Answer with a body."""
+
+    def response_stream(self, status: int, headers: list[tuple[str, str]]) -> Any:
+        """Answer in chunks."""
+
+
+class WireHeaders(Mapping[str, str]):
+    """RSGI's headers as a mapping, without copying them: most are never looked at."""
+
+    __slots__ = ("_inner",)
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The first value of a header."""
+        return self._inner.get(name, default)
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a header, in order."""
+        return [value for key, value in self._inner.items() if key == name]
+
+    def __getitem__(self, name: str) -> str:
+        value: str | None = self._inner.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self._inner.items()))
+
+    def __len__(self) -> int:
+        return len(dict(self._inner.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What all listeners share. `closed` are what the HTTP server raises when a client has left."""
+
+    handle: Handle
+    streams: Streams
+    flights: Flights
+    log: logging.Logger
+    pages: Pages | None = None
+    watch: Watch | None = None
+    closed: tuple[type[BaseException], ...] = ()
+
+
+class Site:
+    """The callable that the HTTP server runs for each request of a listener. It always answers."""
+
+    def __init__(self, service: Service, rules: Rules, renderer: Renderer, limit: float) -> None:
+        self._service, self._rules, self._renderer, self._limit = service, rules, renderer, limit
+        #: Set when another server takes over: connections are then closed after their answer.
+        self.retiring = False
+
+    async def __call__(self, scope: Scope, wire: Wire) -> None:
+        """Answer one request."""
+        service = self._service
+        task = asyncio.current_task()
+        assert task is not None
+        request_id = new_request_id()
+        service.flights.enter(task, self._limit)
+        try:
+            try:
+                answer = await self._answer(scope, wire, request_id)
+            except asyncio.CancelledError:
+                if not service.flights.is_overdue(task):
+                    raise
+                task.uncancel()
+                answer = self._renderer.error(request_id, Unavailable("context deadline exceeded"))
+            if self.retiring and scope.http_version[:1] == "1":
+                answer = answer._replace(headers=[*answer.headers, ("connection", "close")])
+            await self._send(wire, answer, request_id)
+        finally:
+            service.flights.leave(task)
+
+    async def _answer(self, scope: Scope, wire: Wire, request_id: str) -> Answer:
+        service, request = self._service, None
+        began = time.perf_counter() if service.watch is not None else 0.0
+        try:
+            if service.pages is not None and not scope.path.startswith("/v1/"):
+                page = await service.pages(scope.method, scope.path)
+                if page is not None:
+                    return self._renderer.dress(page)
+            headers = WireHeaders(scope.headers)
+            request = begin(
+                scope.method, scope.path, scope.query_string, headers, scope.client, self._rules, request_id=request_id
+            )
+            if request.operation in WRITES:
+                await self._take_body(scope, wire, request)
+            answer = self._renderer.response(request_id, await service.handle(request))
+        except RequestError as e:
+            answer = self._renderer.error(request_id, e)
+        except Elsewhere as e:
+            answer = self._renderer.dress(e.answer)
+        except Exception as e:
+            service.log.error("request %s failed", request_id, exc_info=e)
+            answer = self._renderer.error(request_id, InternalError())
+        if service.watch is not None and request is not None:
+            service.watch(request, answer.status, time.perf_counter() - began)
+        return answer
+
+    async def _take_body(self, scope: Scope, wire: Wire, request: Request) -> None:
+        if self._service.streams(request.operation, request.path):
+            task = asyncio.current_task()
+            assert task is not None
+            self._service.flights.unlimited(task)
+            request.body = aiter(wire)
+            return
+        finish(request, await self._read(scope, wire, request.headers))
+
+    async def _read(self, scope: Scope, wire: Wire, headers: Mapping[str, str]) -> bytes:
+        """The body; raises `TooLarge` before more than the limit is in memory."""
+        length = headers.get("content-length")
+        if length is not None:
+            check_size(int(length) if length.isdecimal() else 0, self._rules)
+            body = await wire()
+            check_size(len(body), self._rules)
+            return body
+        if scope.http_version[:1] == "1" and "transfer-encoding" not in headers:
+            return b""  # HTTP/1 has no other way to announce a body: nothing to wait for
+        chunks, size = [], 0
+        async for chunk in wire:
+            size += len(chunk)
+            check_size(size, self._rules)
+            chunks.append(bytes(chunk))
+        return b"".join(chunks)
+
+    async def _send(self, wire: Wire, answer: Answer, request_id: str) -> None:
+        headers = answer.headers if isinstance(answer.headers, list) else list(answer.headers)
+        body = answer.body
+        try:
+            if isinstance(body, bytes):
+                if body:
+                    wire.response_bytes(answer.status, headers, body)
+                else:
+                    wire.response_empty(answer.status, headers)
+                return
+            transport = wire.response_stream(answer.status, headers)
+            async for chunk in body:
+                await transport.send_bytes(chunk)
+        except self._service.closed:
+            self._service.log.debug("request %s: the client left before its answer", request_id)
+        except Exception as e:
+            self._service.log.error("request %s: the answer broke off", request_id, exc_info=e)
