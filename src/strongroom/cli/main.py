@@ -90,7 +90,8 @@ def _run(command: Command, words: list[str], ui: UI, env: Mapping[str, str], pro
         if refused.hint:
             ui.warn(f"\n{refused.hint}")
         if shown_instead:
-            ui.error("Unable to generate the request from the command")
+            what = "cURL" if "output-curl-string" in shown_instead else "policy"
+            ui.error(f"Unable to generate {what} string from command")
             return 1
         return refused.code
     except ClientError as error:

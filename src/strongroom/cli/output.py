@@ -9,7 +9,7 @@ from strongroom.cli.command import Refused
 from strongroom.cli.run import Run
 from strongroom.client import jsontext
 from strongroom.client.durations import human_seconds
-from strongroom.client.secret import Secret
+from strongroom.client.secret import Secret, mapping, whole
 
 _GAP = "    "
 _WIDTH = 78
@@ -31,9 +31,9 @@ def go_value(value: Any) -> str:
     return str(value)
 
 
-def quoted_list(values: Sequence[Any] | None) -> str:
+def quoted_list(values: Any) -> str:
     """Names as Go quotes them: `["a" "b"]`."""
-    return "[" + " ".join(jsontext.text(str(value)) for value in values or ()) + "]"
+    return "[" + " ".join(jsontext.text(str(value)) for value in (values if isinstance(values, list) else ())) + "]"
 
 
 def _shown(key: str, value: Any) -> str:
@@ -117,11 +117,16 @@ def show_secret(run: Run, secret: Secret) -> int:
     if not run.table:
         return emit(run, secret.document())
     warn(run, secret)
-    rows = _lease_rows(secret) + _auth_rows(secret.auth) + _wrap_rows(secret.wrap_info)
-    rows += [(key, _shown(key, value)) for key, value in sorted((secret.data or {}).items())]
-    if rows:
+    if rows := rows_of(secret):
         run.ui.out(table(("Key", "Value"), rows))
     return 0
+
+
+def rows_of(secret: Secret) -> list[tuple[str, str]]:
+    """What the table of an answer says."""
+    rows = _lease_rows(secret) + _auth_rows(secret.auth) + _wrap_rows(secret.wrap_info)
+    data = secret.data or {}
+    return rows + [(key, _shown(key, data[key])) for key in sorted(data)]
 
 
 def _lease_rows(secret: Secret) -> list[tuple[str, str]]:
@@ -140,8 +145,8 @@ def _lease_rows(secret: Secret) -> list[tuple[str, str]]:
 def _auth_rows(auth: dict[str, Any] | None) -> list[tuple[str, str]]:
     if auth is None:
         return []
-    duration = auth.get("lease_duration") or 0
-    metadata = auth.get("metadata") or {}
+    duration = whole(auth.get("lease_duration"))
+    metadata = mapping(auth.get("metadata")) or {}
     return [
         ("token", str(auth.get("client_token") or "")),
         ("token_accessor", str(auth.get("accessor") or "")),
@@ -160,7 +165,7 @@ def _wrap_rows(wrap: dict[str, Any] | None) -> list[tuple[str, str]]:
     rows = [
         ("wrapping_token:", str(wrap.get("token") or "")),
         ("wrapping_accessor:", str(wrap.get("accessor") or "")),
-        ("wrapping_token_ttl:", human_seconds(wrap.get("ttl") or 0)),
+        ("wrapping_token_ttl:", human_seconds(whole(wrap.get("ttl")))),
         ("wrapping_token_creation_time:", go_time(str(wrap.get("creation_time") or ""))),
         ("wrapping_token_creation_path:", str(wrap.get("creation_path") or "")),
     ]

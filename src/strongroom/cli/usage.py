@@ -25,8 +25,8 @@ def command_help(command: Command | Group, path: list[str], prog: str) -> str:
     """A command's or group's page; ends with a newline."""
     name = " ".join([prog, *path])
     first = f"Usage: {name} {command.usage}".rstrip()
-    about = textwrap.indent((command.about or command.synopsis + ".").strip("\n").replace("{prog}", prog), "  ")
-    parts = [first, about]
+    about = (command.about or command.synopsis + ".").strip("\n").replace("{prog}", prog)
+    parts = [first, *map(_paragraph, about.split("\n\n"))]
     if isinstance(command, Group):
         parts.append(f"Subcommands:\n{_listed(command.commands)}")
     else:
@@ -37,6 +37,13 @@ def command_help(command: Command | Group, path: list[str], prog: str) -> str:
         )
         parts += [f"{title}\n\n{_flags(flags)}" for title, flags in sections if flags]
     return "\n\n".join(parts) + "\n"
+
+
+def _paragraph(text: str) -> str:
+    """Wrapped; examples, which are indented, stay as they are."""
+    if text.startswith(" "):
+        return textwrap.indent(text, "  ")
+    return textwrap.fill(text, _WIDTH - 1, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _listed(commands: Iterable[Command | Group]) -> str:

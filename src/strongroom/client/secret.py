@@ -36,14 +36,15 @@ class Secret:
     """What a server answered. `data` is None when there was none; `auth` and `wrap_info` are None or objects."""
 
     def __init__(self, body: dict[str, Any]) -> None:
-        self.request_id: str = body.get("request_id") or ""
-        self.lease_id: str = body.get("lease_id") or ""
-        self.lease_duration: int = _whole(body.get("lease_duration"))
-        self.renewable: bool = bool(body.get("renewable"))
-        self.data: dict[str, Any] | None = _mapping(body.get("data"))
-        self.warnings: list[str] | None = body.get("warnings") or None
-        self.auth: dict[str, Any] | None = _mapping(body.get("auth"))
-        self.wrap_info: dict[str, Any] | None = _mapping(body.get("wrap_info"))
+        self.request_id = str(body.get("request_id") or "")
+        self.lease_id = str(body.get("lease_id") or "")
+        self.lease_duration = whole(body.get("lease_duration"))
+        self.renewable = bool(body.get("renewable"))
+        self.data = mapping(body.get("data"))
+        warnings = body.get("warnings")
+        self.warnings = [str(text) for text in warnings] if isinstance(warnings, list) and warnings else None
+        self.auth = mapping(body.get("auth"))
+        self.wrap_info = mapping(body.get("wrap_info"))
 
     def document(self) -> dict[str, Any]:
         """The answer as `-format=json` shows it, in the order people know."""
@@ -79,9 +80,11 @@ def secret_from(value: dict[str, Any]) -> Secret | None:
     return None if value.keys() <= {"errors"} else Secret({"data": value})
 
 
-def _mapping(value: Any) -> dict[str, Any] | None:
+def mapping(value: Any) -> dict[str, Any] | None:
+    """An object, or None for anything else."""
     return value if isinstance(value, dict) else None
 
 
-def _whole(value: Any) -> int:
-    return value if isinstance(value, int) else 0
+def whole(value: Any) -> int:
+    """A whole number, or 0 for anything else."""
+    return value if type(value) is int else 0
