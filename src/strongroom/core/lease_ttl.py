@@ -63,7 +63,7 @@ def grant(terms: Terms, issue_ns: int, now_ns: int) -> Grant:
             ttl = cap
     else:
         ttl, limit = terms.asked or terms.default or terms.mount_default, cap
-    end = now_ns + ttl * NANO
+    last = 0
     if limit > 0:
         last = issue_ns + limit * NANO
         if last <= now_ns:
@@ -72,8 +72,8 @@ def grant(terms: Terms, issue_ns: int, now_ns: int) -> Grant:
         if left < ttl:
             warnings.append(_capped("TTL", ttl, left))
             ttl = left
-        end = min(end, last)
-    return Grant(ttl, end, warnings)
+    end = now_ns + ttl * NANO
+    return Grant(ttl, min(end, last) if last else end, warnings)
 
 
 def _capped(what: str, asked: int, cap: int) -> str:

@@ -24,12 +24,11 @@ async def walk(barrier: Lister, root: str, path: str, together: int) -> AsyncIte
     Whole segments only: `a/b` has `a/b` itself and what is beneath `a/b/`, not `a/bc`. What is added or removed while
     walking may or may not be seen.
     """
-    found: list[str] = []
     if path:
         if await barrier.get(root + path) is not None:
-            found.append(path)
+            yield [path]
         path += "/"
-    work = [(path, "")]
+    work, found = [(path, "")], list[str]()
     while work:
         folder, after = work.pop()
         names = await barrier.list(root + folder, after, PAGE)

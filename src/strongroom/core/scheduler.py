@@ -127,6 +127,8 @@ class Scheduler:
         while True:
             if pause > 0:
                 await self._wait(work, pause)
+            else:
+                await asyncio.sleep(0)  # work that never waits must not starve everything else
             work.wanted.clear()
             asked = await self._run(work.record, work.action)
             pause = self._pause(work, asked)
