@@ -135,6 +135,9 @@ class Transport:
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise _failure(*where, error, address) from None
+        except BaseException:
+            connection.close()
+            raise
 
     def _connect(self, connection: http.client.HTTPConnection, address: Address) -> bool:
         """Open the socket. True when a plain-text proxy has it."""

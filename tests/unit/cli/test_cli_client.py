@@ -269,11 +269,12 @@ def test_a_silent_server_times_out(vault: Vault) -> None:
     assert "No answer within 0.05 seconds" in result.err
 
 
-class TestTLS:
-    @pytest.fixture(scope="class")
-    def authority(self) -> trustme.CA:
-        return trustme.CA()
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
 
+
+class TestTLS:
     @pytest.fixture
     def ca_file(self, authority: trustme.CA, tmp_path: Path) -> str:
         authority.cert_pem.write_to_path(tmp_path / "ca.pem")

@@ -47,7 +47,6 @@ KV_GET = (VERSION - {"strongroom.cli.about"}) | {
     "strongroom.cli.kv",
     "strongroom.cli.kv_metadata",
     "strongroom.cli.kv_paths",
-    "strongroom.cli.mounts",
     "strongroom.cli.output",
     "strongroom.client.address",
     "strongroom.client.client",
