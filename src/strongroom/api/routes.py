@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -109,6 +109,8 @@ class Engine(Generic[C]):
         self.revokers: dict[str, Revoker] = {}
         self.renewers: dict[str, Renewer] = {}
         self.on_mount: Callable[[C], Awaitable[None]] | None = None
+        #: The role that a login names, for limits by role: called with the path below the mount.
+        self.role_of: Callable[[C, str], Awaitable[str]] | None = None
         #: The message of a 404 for a path without a route; None for the usual one.
         self.unknown_path: Callable[[str, Operation], Exception] | None = None
 
@@ -190,27 +192,35 @@ class Engine(Generic[C]):
         """
         if operation is Operation.CREATE:
             operation = Operation.UPDATE
-        bare = path.removesuffix("/")
-        found: Route | None = None
-        for route in self._candidates(bare.partition("/")[0]):
-            matched = route.regex.fullmatch(bare if route.operation is Operation.LIST else path)
-            if matched is None and operation is Operation.LIST is route.operation:
-                matched = route.regex.fullmatch(bare + "/")
-            if matched is None:
-                continue
+        other: Route | None = None
+        for route, matched in self._matching(path, operation is Operation.LIST):
             if route.operation is operation:
                 return route, matched.groupdict()
-            found = route
-        if found:
-            raise UnsupportedOperation.terse() if found.flags.terse else UnsupportedOperation()
+            other = route
+        if other:
+            raise UnsupportedOperation.terse() if other.flags.terse else UnsupportedOperation()
         raise (self.unknown_path(path, operation) if self.unknown_path else UnsupportedPath())
 
+    def at(self, path: str) -> Routes:
+        """All routes of a path, whatever their operation."""
+        return [route for route, _ in self._matching(path, False)]
+
+    def _matching(self, path: str, listing: bool) -> Iterator[tuple[Route, re.Match[str]]]:
+        bare = path.removesuffix("/")
+        for route in self._candidates(bare.partition("/")[0]):
+            lists = route.operation is Operation.LIST
+            matched = route.regex.fullmatch(bare if lists else path)
+            if matched is None and lists and listing:
+                matched = route.regex.fullmatch(bare + "/")
+            if matched is not None:
+                yield route, matched
+
     def _candidates(self, head: str) -> Routes:
-        """The routes whose first segment is `head` or a parameter, in the order of their declaration."""
-        known = self._by_head.get(head)
-        if known is None:
-            if len(self._by_head) > 1000:  # heads are client input
-                self._by_head.clear()
-            known = [r for r in self.routes if "{" in (first := r.pattern.partition("/")[0]) or first == head]
-            self._by_head[head] = known
-        return known
+        """The routes whose first segment is `head` or has a parameter, in the order of their declaration."""
+        if not self._by_head:
+            firsts = [r.pattern.partition("/")[0] for r in self.routes]
+            for known in {"", *firsts}:
+                self._by_head[known] = [
+                    r for r, first in zip(self.routes, firsts, strict=True) if first == known or "{" in first
+                ]
+        return self._by_head.get(head) or self._by_head[""]

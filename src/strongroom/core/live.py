@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -14,15 +14,19 @@ from strongroom.api.messages import Lease, Operation, Request
 from strongroom.clock import new_uuid
 from strongroom.core.audits import Audits
 from strongroom.core.context import SystemContext
+from strongroom.core.cors import Cors
 from strongroom.core.generate_root import GenerateRoot
 from strongroom.core.leases import Leases
 from strongroom.core.locks import HeldLocks, Locks
 from strongroom.core.mounts import Mount, Mounts, new_entry
 from strongroom.core.policies import Policies
+from strongroom.core.quotas import Quotas
 from strongroom.core.rekey import Rekey
 from strongroom.core.rotation import CHECK_SECONDS, check
 from strongroom.core.scheduler import Scheduler
 from strongroom.core.tokens import TokenEntry, Tokens
+from strongroom.core.ui_headers import UIHeaders
+from strongroom.core.versions import Versions
 from strongroom.core.wrapping import Wrapping
 from strongroom.errors import Sealed
 from strongroom.storage.transaction import Transaction, View
@@ -43,6 +47,13 @@ class Cluster(msgspec.Struct, frozen=True):
     v: int = 1
 
 
+class Flight(Protocol):
+    """A request under way, as far as others may see it."""
+
+    request: Request
+    caller: Caller
+
+
 class Live:
     """The unsealed server's parts. Nothing outside keeps a part beyond a request."""
 
@@ -59,10 +70,14 @@ class Live:
         self.leases = Leases(self)
         self.wrapping = Wrapping(self)
         self.audits = Audits(self)
+        self.quotas = Quotas(self)
+        self.cors = Cors(self)
+        self.ui_headers = UIHeaders(self)
+        self.versions = Versions(self)
         self.rekey = Rekey(self)
         self.generate_root = GenerateRoot(self)
-        #: Requests under way; sealing waits for them.
-        self.under_way = 0
+        #: Requests under way, and since when (Unix nanoseconds); sealing waits for them.
+        self.in_flight: dict[Flight, int] = {}
         self._idle = asyncio.Event()
 
     def transaction(self) -> Transaction:
@@ -77,7 +92,18 @@ class Live:
         """Read what the parts need to serve; whatever grows with use is read later, when it is asked for."""
         await self._load_cluster()
         await self._mount_defaults()
-        for part in (self.policies, self.mounts, self.tokens, self.leases, self.wrapping, self.audits):
+        for part in (
+            self.policies,
+            self.mounts,
+            self.tokens,
+            self.leases,
+            self.wrapping,
+            self.audits,
+            self.quotas,
+            self.cors,
+            self.ui_headers,
+            self.versions,
+        ):
             await part.load()
         self.tasks.every("barrier key rotation", CHECK_SECONDS, lambda: check(self.barrier), first=CHECK_SECONDS)
 
@@ -107,13 +133,18 @@ class Live:
 
     # -- Requests under way --------------------------------------------------------------------------------------------
 
-    def enter(self) -> None:
-        """Count a request in."""
-        self.under_way += 1
+    @property
+    def under_way(self) -> int:
+        """How many requests are under way."""
+        return len(self.in_flight)
 
-    def leave(self) -> None:
-        """Count a request out."""
-        self.under_way -= 1
+    def enter(self, flight: Flight) -> None:
+        """A request begins."""
+        self.in_flight[flight] = self.clock.now_ns()
+
+    def leave(self, flight: Flight) -> None:
+        """A request is done."""
+        del self.in_flight[flight]
         self._idle.set()
 
     async def drain(self, but: int, seconds: float) -> bool:

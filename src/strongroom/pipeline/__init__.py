@@ -23,6 +23,7 @@ from strongroom.pipeline.decide import decide
 from strongroom.pipeline.dispatch import dispatch
 from strongroom.pipeline.enforce import enforce
 from strongroom.pipeline.find_mount import find_mount
+from strongroom.pipeline.quota import quota
 from strongroom.pipeline.register import register
 from strongroom.pipeline.seal_gate import answer_sealed, seal_gate
 from strongroom.pipeline.wrap import wrap
@@ -32,6 +33,7 @@ log = logging.getLogger("strongroom.core")
 Stage = Callable[[Call], Awaitable[None]]
 
 STAGES: tuple[Stage, ...] = (
+    quota,
     find_mount,
     authenticate,
     decide,
@@ -56,7 +58,7 @@ async def handle(core: Core, request: Request) -> Response:
     call.live = live
     call.transaction = live.transaction()
     call.held = HeldLocks(live.locks)
-    live.enter()
+    live.enter(call)
     error: RequestError | None = None
     try:
         try:
@@ -74,10 +76,13 @@ async def handle(core: Core, request: Request) -> Response:
         await audit_response(call, error)
     finally:
         call.held.release()
-        live.leave()
+        live.leave(call)
     if error is not None:
+        error.headers = {**call.headers, **error.headers}
         raise error
     assert call.response is not None
+    if call.headers:
+        call.response.headers = {**call.headers, **call.response.headers}
     return call.response
 
 

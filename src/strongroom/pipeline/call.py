@@ -35,6 +35,7 @@ class Call:
         "decision",
         "exchange",
         "flags",
+        "headers",
         "held",
         "leases",
         "live",
@@ -65,6 +66,8 @@ class Call:
         #: Why there is no route; raised only when the caller may know.
         self.route_error: Exception | None = None
         self.flags = NO_FLAGS
+        #: What the answer is sent with beyond what its handler says.
+        self.headers: dict[str, str] = {}
         self.arguments: Any = None
         self.arguments_error: RequestError | None = None
         #: Parameters that the endpoint does not know.
