@@ -12,8 +12,8 @@ from strongroom.errors import MULTI
 
 HOUR = 3600
 NOWHERE = (
-    'error parsing role fields: error parsing address "nowhere": Unable to convert "nowhere" to an IPv4 or IPv6 address, '
-    "or a UNIX Socket"
+    'error parsing role fields: error parsing address "nowhere": Unable to convert "nowhere" to an IPv4 or IPv6 '
+    "address, or a UNIX Socket"
 )
 DENIED = ("PermissionDenied", MULTI.format("permission denied"))
 BAD = ("BadToken", "permission denied")

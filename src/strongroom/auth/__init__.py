@@ -1,0 +1,1 @@
+"""Auth methods: each proves who somebody is, and ends in a token."""
