@@ -52,7 +52,7 @@ class HeaderMap(Protocol):
         """Every value of a header, in order."""
 
 
-class Headers(dict[str, str]):
+class HeaderDict(dict[str, str]):
     """Headers in a plain dictionary; for tests, and wherever each comes once."""
 
     def all(self, name: str) -> list[str]:

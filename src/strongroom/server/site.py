@@ -157,7 +157,7 @@ class Site:
             task = asyncio.current_task()
             assert task is not None
             self._service.flights.unlimited(task)
-            request.body = aiter(wire)
+            request.body = _chunks(wire)
             return
         finish(request, await self._read(scope, wire, request.headers))
 
@@ -195,3 +195,9 @@ class Site:
             self._service.log.debug("request %s: the client left before its answer", request_id)
         except Exception as e:
             self._service.log.error("request %s: the answer broke off", request_id, exc_info=e)
+
+
+async def _chunks(wire: Wire) -> AsyncIterator[bytes]:
+    # RSGI's own iterator may be asked for only once, which `async for` over an iterator does a second time.
+    async for chunk in wire:
+        yield bytes(chunk)
