@@ -143,12 +143,12 @@ def test_wrap_ttl(value: str, seconds: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [("-1", "requested wrap ttl cannot be negative"), ("soon", 'time: invalid duration "soon"')]
+    ("value", "text"), [("-1", "requested wrap ttl cannot be negative"), ("soon", "time: invalid duration")]
 )
 def test_a_wrap_ttl_that_is_none_is_refused(value: str, text: str) -> None:
     with pytest.raises(BadRequest) as e:
         request(headers={"x-vault-wrap-ttl": value})
-    assert e.value.errors == [f"error parsing X-Vault-Wrap-TTL header: {text}"]
+    assert e.value.errors[0].startswith(f"error parsing X-Vault-Wrap-TTL header: {text}")
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "LIST"])
