@@ -54,6 +54,9 @@ class LeaseEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where the batch token ended that took it: no renewal goes beyond; 0 for no such limit."""
     v: int = 1
 
+    def __repr__(self) -> str:
+        return f"LeaseEntry({self.id!r}, {self.kind!r})"  # its data may hold secrets
+
     @property
     def index_ns(self) -> int:
         """Where it stands in the expiry index; 0 for nowhere."""

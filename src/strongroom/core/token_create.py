@@ -70,7 +70,7 @@ class Draft:
     """What came out: an entry without key and accessor, the id that was asked for, and what to tell the client."""
 
     entry: TokenEntry
-    id: str = ""
+    id: str = field(default="", repr=False)
     warnings: list[str] = field(default_factory=list)
 
 

@@ -53,6 +53,9 @@ class Salt(msgspec.Struct, frozen=True):
     salt: bytes
     v: int = 1
 
+    def __repr__(self) -> str:
+        return "Salt()"
+
 
 class AccessorEntry(msgspec.Struct, frozen=True):
     """Which token an accessor stands for."""
@@ -99,6 +102,9 @@ class TokenEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     due_ns: int = 0
     """Where it stands in the expiry index when that is not `expire_ns`."""
     v: int = 1
+
+    def __repr__(self) -> str:
+        return f"TokenEntry({self.accessor!r}, {self.path!r}, {self.policies!r}, {self.revoked or 'alive'})"
 
     @property
     def root(self) -> bool:

@@ -44,11 +44,17 @@ class Envelope(msgspec.Struct, kw_only=True):
     warnings: list[str] | None = None
     auth: dict[str, Any] | None = None
 
+    def __repr__(self) -> str:
+        return "Envelope()"
+
 
 class Stored(msgspec.Struct):
     """What lies in the cubbyhole."""
 
     response: str
+
+    def __repr__(self) -> str:
+        return "Stored()"
 
 
 _encode = msgspec.json.Encoder(enc_hook=encode_hook).encode

@@ -11,4 +11,5 @@ async def register(call: Call) -> None:
     assert response is not None
     if response.auth is None or response.auth.client_token or response.auth.accessor or call.mount is None:
         return  # no login, or a token that its handler has made or renewed
-    await call.live.tokens.register_login(call.transaction, response.auth, call.mount, call.request.path)
+    tokens = call.live.tokens
+    response.warnings += await tokens.register_login(call.transaction, response.auth, call.mount, call.request.path)
