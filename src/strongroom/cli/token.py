@@ -39,11 +39,10 @@ def _create(run: Run) -> int:
     for name, key in _CREATE.items():
         if run.flags.given(name):
             body[key] = _READERS.get(name, _text)(run, name)
-    orphan = run.flags.bool("orphan")
-    role = run.flags.text("role")
-    if orphan:
+    if run.flags.bool("orphan"):
         body["no_parent"] = True
-    path = "auth/token/create" + (f"/{role}" if role else "-orphan" if orphan else "")
+    role = run.flags.text("role")
+    path = "auth/token/create" + (f"/{role}" if role else "")
     with run.doing("Error creating token"):
         secret = run.client.write(path, body, method="POST")
     return _show(run, secret)

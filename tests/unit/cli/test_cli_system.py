@@ -509,7 +509,7 @@ AUTH = {
         (["-policy=a", "-policy", "b", "-ttl=60"], "create", {"policies": ["a", "b"], "ttl": "1m0s"}),
         (
             ["-orphan", "-metadata=team=x", "-renewable=false", "-use-limit=5"],
-            "create-orphan",
+            "create",
             {"no_parent": True, "meta": {"team": "x"}, "renewable": False, "num_uses": 5},
         ),
         (["-role=ci", "-period=24h"], "create/ci", {"period": "24h0m0s"}),
