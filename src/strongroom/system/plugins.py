@@ -1,0 +1,89 @@
+"""`sys/plugins/catalog`: the types of engines and methods that there are. All are built in or installed with Python."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from strongroom import BUILTIN_VERSION
+from strongroom.api.args import Args, field
+from strongroom.api.messages import Response
+from strongroom.core.context import SystemContext
+from strongroom.errors import BadRequest, NotFound, UnsupportedOperation
+from strongroom.system.engine import system
+
+KINDS: Final = ("auth", "database", "secret")
+
+
+class TypeArgs(Args):
+    """A kind of plugin."""
+
+    type: str = field("The kind: auth, database or secret.")
+
+
+class PluginArgs(TypeArgs):
+    """A plugin."""
+
+    name: str = field("The plugin's name: the type of its mounts.")
+
+
+class RegisterArgs(PluginArgs):
+    """A plugin's program, as Vault runs them."""
+
+    sha256: str = field("The SHA-256 sum of the plugin's program, in hex.")
+    sha_256: str = field("The older name of `sha256`.", deprecated=True)
+    command: str = field("The command that runs it.")
+    args: list[str] = field("The command's arguments.")
+    env: list[str] = field("The command's environment.")
+    version: str = field("The plugin's version.")
+
+
+@system.read("plugins/catalog")
+async def read_catalog(ctx: SystemContext) -> dict[str, Any]:
+    """Show all plugins by kind."""
+    names = {kind: ctx.core.catalog.names(kind) for kind in KINDS}
+    detailed = [_detail(name) | {"type": kind} for kind in KINDS for name in names[kind]]
+    return {**names, "detailed": detailed}
+
+
+@system.list("plugins/catalog/{type:segment}", sudo=True)
+async def list_kind(ctx: SystemContext, args: TypeArgs) -> dict[str, Any]:
+    """List the plugins of a kind."""
+    if args.type not in KINDS:
+        raise UnsupportedOperation
+    return {"keys": ctx.core.catalog.names(args.type)}
+
+
+@system.read("plugins/catalog/{type:segment}/{name:segment}", sudo=True)
+async def read_plugin(ctx: SystemContext, args: PluginArgs) -> Response:
+    """Show a plugin."""
+    if args.type not in KINDS:
+        ctx.warn(
+            "Deprecated API endpoint, cannot read plugin information from catalog for "
+            f'"{args.type[:64]}/{args.name[:64]}"'
+        )
+        return Response(data=msgspec.Raw(b"null"))
+    if args.name not in ctx.core.catalog.names(args.type):
+        raise NotFound
+    return Response(data={**_detail(args.name), "args": None, "command": "", "sha256": ""})
+
+
+@system.write("plugins/catalog/{type:segment}/{name:segment}", sudo=True)
+async def register(ctx: SystemContext, args: RegisterArgs) -> None:
+    """Refuse a plugin: programs beside the server are not run."""
+    if not (args.sha256 or args.sha_256):
+        raise BadRequest("missing SHA-256 value")
+    raise BadRequest(
+        "plugins are Python packages here: install one with an entry point in the group strongroom.engines "
+        "and restart the server"
+    )
+
+
+@system.delete("plugins/catalog/{type:segment}/{name:segment}", sudo=True)
+async def deregister(ctx: SystemContext, args: PluginArgs) -> None:
+    """Forget a plugin that was registered, which need not exist; built-in ones stay."""
+
+
+def _detail(name: str) -> dict[str, Any]:
+    return {"name": name, "builtin": True, "version": BUILTIN_VERSION, "deprecation_status": "supported"}
