@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from strongroom.api.messages import Operation
@@ -18,7 +18,7 @@ from strongroom.server.granian import CLIENT_LEFT, Running
 from strongroom.server.http import Rules
 from strongroom.server.listeners import Bound
 from strongroom.server.render import Renderer
-from strongroom.server.site import Handle, Pages, Service, Site, Streams, Watch
+from strongroom.server.site import Handle, Origins, Pages, Service, Site, Streams, Watch
 
 #: How long a server that another replaces goes on: kept connections learn with their next answer that they close.
 RETIRE_SECONDS = 1.0
@@ -49,13 +49,14 @@ class Edge:
         streams: Streams = no_streams,
         pages: Pages | None = None,
         watch: Watch | None = None,
+        origins: Callable[[], Origins | None] | None = None,
         headers: Mapping[str, str] | None = None,
         printable: bool = True,
         log: logging.Logger | None = None,
     ) -> None:
         self._log = log or logging.getLogger("strongroom.http")
         self._flights = Flights()
-        self._service = Service(handle, streams, self._flights, self._log, pages, watch, CLIENT_LEFT)
+        self._service = Service(handle, streams, self._flights, self._log, pages, watch, origins, CLIENT_LEFT)
         self._headers = headers or {}
         self._printable = printable
         self._listening: list[_Listening] = []

@@ -25,6 +25,16 @@ Pages = Callable[[str, str], Awaitable[Answer | None]]
 Watch = Callable[[Request, int, float], None]
 
 
+class Origins(Protocol):
+    """Judges requests that a browser sends for a page of another origin. Raises `RequestError` to refuse them."""
+
+    def check(self, origin: str) -> Mapping[str, str]:
+        """The headers to add to the answer."""
+
+    def preflight(self, origin: str, method: str) -> Mapping[str, str] | None:
+        """The headers of the answer to an OPTIONS request; None when it is treated like any other."""
+
+
 class Scope(Protocol):
     """The request as RSGI describes it."""
 
@@ -86,7 +96,10 @@ class WireHeaders(Mapping[str, str]):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What all listeners share. `closed` are what the HTTP server raises when a client has left."""
+    """What all listeners share. `closed` are what the HTTP server raises when a client has left.
+
+    `origins` gives who judges web origins at the moment, None while nobody does.
+    """
 
     handle: Handle
     streams: Streams
@@ -94,6 +107,7 @@ class Service:
     log: logging.Logger
     pages: Pages | None = None
     watch: Watch | None = None
+    origins: Callable[[], Origins | None] | None = None
     closed: tuple[type[BaseException], ...] = ()
 
 
@@ -129,7 +143,16 @@ class Site:
     async def _answer(self, scope: Scope, wire: Wire, request_id: str) -> Answer:
         service, request = self._service, None
         began = time.perf_counter() if service.watch is not None else 0.0
+        shared: Mapping[str, str] = {}
         try:
+            origin = scope.headers.get("origin")
+            if origin and service.origins is not None and (judge := service.origins()) is not None:
+                if scope.method == "OPTIONS":
+                    asked = scope.headers.get("access-control-request-method", "")
+                    granted = judge.preflight(origin, asked)
+                    if granted is not None:
+                        return self._renderer.dress(Answer(200, list(granted.items())))
+                shared = judge.check(origin)
             if service.pages is not None and not scope.path.startswith("/v1/"):
                 page = await service.pages(scope.method, scope.path)
                 if page is not None:
@@ -150,7 +173,7 @@ class Site:
             answer = self._renderer.error(request_id, InternalError())
         if service.watch is not None and request is not None:
             service.watch(request, answer.status, time.perf_counter() - began)
-        return answer
+        return answer._replace(headers=[*answer.headers, *shared.items()]) if shared else answer
 
     async def _take_body(self, scope: Scope, wire: Wire, request: Request) -> None:
         if self._service.streams(request.operation, request.path):

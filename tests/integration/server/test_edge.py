@@ -21,7 +21,7 @@ from tests.support.certificates import client_context, write, write_ca
 
 from strongroom.api.messages import Operation, Request, Response
 from strongroom.config import Listener
-from strongroom.errors import BadRequest, ConfigError
+from strongroom.errors import BadRequest, ConfigError, PermissionDenied
 from strongroom.server.answer import Answer
 from strongroom.server.edge import Edge
 
@@ -300,6 +300,43 @@ def test_somebody_may_watch() -> None:
 
     serve(body, watch=lambda request, status, seconds: seen.append((request.path, status)))
     assert seen == [("a", 200)]
+
+
+class OneOrigin:
+    """Lets pages of one origin in."""
+
+    def check(self, origin: str) -> dict[str, str]:
+        if origin != "https://ui.example":
+            raise PermissionDenied("origin not allowed")
+        return {"Access-Control-Allow-Origin": origin}
+
+    def preflight(self, origin: str, method: str) -> dict[str, str] | None:
+        return {**self.check(origin), "Access-Control-Allow-Methods": "GET"} if method == "GET" else None
+
+
+def test_web_origins_are_judged_before_anything_else() -> None:
+    good, bad = {"Origin": "https://ui.example"}, {"Origin": "https://evil.example"}
+    asked = {"Access-Control-Request-Method": "GET"}
+
+    async def body(edge: Edge) -> None:
+        for path in ("/v1/a", "/v1/sys", "/nowhere"):
+            assert (await call(edge, "GET", path, headers=good))[1]["access-control-allow-origin"] == good["Origin"]
+            assert "access-control-allow-origin" not in (await call(edge, "GET", path))[1]
+            status, _, text = await call(edge, "GET", path, headers=bad)
+            assert (status, json.loads(text)) == (403, {"errors": ["origin not allowed"]})
+        status, headers, text = await call(edge, "OPTIONS", "/v1/a", headers={**good, **asked})
+        assert (status, headers["access-control-allow-methods"], text) == (200, "GET", b"")
+        assert (await call(edge, "OPTIONS", "/v1/a", headers=good))[0] == 405
+        assert (await call(edge, "OPTIONS", "/v1/a", headers={**bad, **asked}))[0] == 403
+
+    serve(body, origins=OneOrigin)
+
+
+def test_origins_do_not_matter_while_nobody_judges_them() -> None:
+    async def body(edge: Edge) -> None:
+        assert (await call(edge, "GET", "/v1/a", headers={"Origin": "https://x.example"}))[0] == 200
+
+    serve(body, origins=lambda: None)
 
 
 def test_forwarded_addresses_come_from_trusted_proxies_only() -> None:
