@@ -5,7 +5,8 @@
         plaintext: Base64 = field("Data to encrypt.")
         key_version: int = field("0 means the latest version.", default=0)
 
-Validation, OpenAPI, path-help and the reference pages come from these declarations.
+Validation, OpenAPI, path-help and the reference pages come from these declarations. A refusal names the field, never
+the value.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from strongroom.errors import BadRequest
 
 _ZERO: dict[type, Any] = {str: "", int: 0, bool: False, float: 0.0, bytes: b""}
 _NOTHING = object()
+_TEXTS = frozenset(("str", "name", "lower"))
 
 
 @dataclass(slots=True)
@@ -72,10 +74,12 @@ def _kind_of(annotation: Any) -> tuple[str, type, bool]:
 
 @typing.dataclass_transform(kw_only_default=True, field_specifiers=(field,))
 class Args:
-    """The parameters of one endpoint; subclasses declare them with `field`."""
+    """The parameters of one endpoint; subclasses declare them with `field`. Null stands for a parameter's default."""
 
     fields: ClassVar[dict[str, Field]] = {}
     _lookup: ClassVar[dict[str, Field]] = {}
+    _mutable: ClassVar[tuple[tuple[str, Any], ...]] = ()
+    given: frozenset[str] = frozenset()
 
     def __init_subclass__(cls) -> None:
         cls.fields = dict(cls.fields)
@@ -83,6 +87,8 @@ class Args:
         for name, declared in list(vars(cls).items()):
             if not isinstance(declared, Field):
                 continue
+            if name in vars(Args):
+                raise TypeError(f"{cls.__name__}.{name}: Args has this name for itself")
             declared.name = name
             declared.kind, base, declared.optional = _kind_of(hints[name])
             if declared.default is _NOTHING:
@@ -92,10 +98,15 @@ class Args:
             cls.fields[name] = declared
             setattr(cls, name, declared.default)
         cls._lookup = {alias: f for f in cls.fields.values() for alias in (*f.aliases, f.name)}
+        cls._mutable = tuple((n, f.default) for n, f in cls.fields.items() if isinstance(f.default, (list, dict)))
 
     def __init__(self, **values: Any) -> None:
         #: The parameters that the request named.
-        self.given: frozenset[str] = frozenset(values)
+        self.given = frozenset(values)
+        # What a handler changes must not be the next request's default.
+        for name, default in self._mutable:
+            if name not in values:
+                self.__dict__[name] = default.copy()
         self.__dict__.update(values)
 
     @classmethod
@@ -115,25 +126,33 @@ class Args:
             known = cls._lookup.get(key)
             if known is None:
                 unknown.append(key)
-            elif known.name == key or known.name not in data:
+            elif known.name == key or _counts(known, key, data):
                 values[known.name] = _convert(known, key, value, raw)
         for key, text in params.items():
             known = cls._lookup.get(key)
             if known is not None:
-                values[key] = _convert(known, key, text, {})
+                values[known.name] = _convert(known, key, text, {})
         for declared in cls.fields.values():
             if declared.required and declared.name not in values:
                 raise BadRequest(declared.required)
         return cls(**values), sorted(unknown)
 
 
+def _counts(declared: Field, alias: str, data: Mapping[str, Any]) -> bool:
+    """Whether no name that comes before the alias is given too."""
+    earlier = declared.aliases[: declared.aliases.index(alias)]
+    return declared.name not in data and not any(name in data for name in earlier)
+
+
 def _convert(declared: Field, key: str, value: Any, raw: Mapping[str, msgspec.Raw]) -> Any:
     if value is None:
-        return declared.default
+        default = declared.default
+        return default.copy() if isinstance(default, (list, dict)) else default
+    if declared.kind in _TEXTS and type(value) in (int, float) and key in raw:
+        value = bytes(raw[key]).decode().strip()  # all the digits that were written
     try:
         result = KINDS[declared.kind].parse(value)
     except Invalid as e:
-        # Never the value itself: it may be a secret.
         raise BadRequest(f'Field validation failed: error converting input for field "{key}": {e}') from None
     if declared.kind == "raw":
         # An empty list counts as an empty object, so only what has content is taken as it was written.
