@@ -93,6 +93,9 @@ class WireHeaders(Mapping[str, str]):
     def __len__(self) -> int:
         return len(dict(self._inner.items()))
 
+    def __bool__(self) -> bool:
+        return True  # without looking: there is always a Host, and nothing depends on it
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
