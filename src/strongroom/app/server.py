@@ -108,7 +108,9 @@ class Server:
             keys = await self._dev(core) if self._dev is not None else None
             bound = await edge.start(self._config.listeners)
             self._announce(bound, keys)
-            signals.on_reload(partial(self._reload, core, edge))
+            reload = partial(self._reload, core, edge)
+            core.reloaders.append(reload)
+            signals.on_reload(reload)
             await signals.stop.wait()
             log.info("stopping")
             await edge.stop()
@@ -121,7 +123,13 @@ class Server:
         config = self._config
         headers = {"X-Vault-Hostname": os.uname().nodename} if config.enable_response_header_hostname else None
         printable = not config.disable_printable_check
-        return Edge(partial(handle, core), streams=streams, headers=headers, printable=printable)
+        return Edge(
+            partial(handle, core),
+            streams=streams,
+            origins=lambda: core.live.cors if core.live is not None else None,
+            headers=headers,
+            printable=printable,
+        )
 
     def _announce(self, bound: list[Bound], keys: DevKeys | None) -> None:
         _say(process.banner("Strongroom server configuration:", _rows(self._config, bound)))

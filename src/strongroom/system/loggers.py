@@ -23,8 +23,10 @@ class LevelArgs(Args):
     level: str = field("The level: trace, debug, info, warn or error.")
 
 
-class SetArgs(NameArgs, LevelArgs):
+class SetArgs(NameArgs):
     """What one logger logs."""
+
+    level: str = field("The level: trace, debug, info, warn or error.")
 
 
 def _checked(level: str) -> str:
