@@ -33,6 +33,7 @@ run: $(VENV)/.run  ## Start a durable one-person server on ./data and print how 
 
 .PHONY: test
 test: $(VENV)/.dev  ## Run every test.
+	sh .ci/services
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 .PHONY: check
@@ -41,6 +42,11 @@ check: $(VENV)/.dev  ## Lint, formatting, types and import rules.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+.PHONY: docs
+docs: $(VENV)/.dev  ## Write the pages of docs/ that are made from the code.
+	$(BIN)/python -m tests.docs.generate
+	$(BIN)/python tests/conformance/divergences.py
 
 .PHONY: bench
 bench: $(VENV)/.dev  ## Measure the server beside a bare one; prints a table.
