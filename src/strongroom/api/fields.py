@@ -91,7 +91,7 @@ def _duration_text(text: str) -> float:
         total += float(part[1]) * _UNITS[part[2]]
         at = part.end()
     if at != len(rest) or not rest:
-        raise Invalid('time: invalid duration; write it like "90s", "1h30m" or "30d"')
+        raise Invalid("time: invalid duration")
     return sign * total / _NANO
 
 

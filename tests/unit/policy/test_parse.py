@@ -72,7 +72,7 @@ REFUSALS = [
         'path "a" { min_wrapping_ttl = "2h" max_wrapping_ttl = "1h" }',
         "max_wrapping_ttl cannot be less than min_wrapping_ttl",
     ),
-    ('path "a" { min_wrapping_ttl = "soon" }', 'error parsing min_wrapping_ttl: time: invalid duration; write it like "90s", "1h30m" or "30d"'),
+    ('path "a" { min_wrapping_ttl = "soon" }', "error parsing min_wrapping_ttl: time: invalid duration"),
     ('path "a" { max_wrapping_ttl = "-1s" }', "error parsing max_wrapping_ttl: a duration cannot be negative"),
     ('path "kv/{{identity.entity.id" { }', "failed to validate policy templating: unbalanced templating characters"),
     ('path "kv/identity.entity.id}}" { }', "failed to validate policy templating: unbalanced templating characters"),
