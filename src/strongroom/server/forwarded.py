@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ def plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.I
     return getattr(address, "ipv4_mapped", None) or address
 
 
+@functools.lru_cache(maxsize=1024)  # kept connections ask again and again
 def split_peer(peer: str) -> tuple[str, int]:
     """`127.0.0.1:5000` or `[::1]:5000` → address and port; "" and 0 where there is none."""
     host, _, port = peer.rpartition(":")

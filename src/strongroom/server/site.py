@@ -139,7 +139,11 @@ class Site:
                 answer = self._renderer.error(request_id, Unavailable("context deadline exceeded"))
             if self.retiring and scope.http_version[:1] == "1":
                 answer = answer._replace(headers=[*answer.headers, ("connection", "close")])
-            await self._send(wire, answer, request_id)
+            if isinstance(answer.body, bytes):
+                self._send(wire, answer, request_id)
+            else:
+                service.flights.unlimited(task)
+                await self._stream(wire, answer, request_id)
         finally:
             service.flights.leave(task)
 
@@ -204,21 +208,25 @@ class Site:
             chunks.append(bytes(chunk))
         return b"".join(chunks)
 
-    async def _send(self, wire: Wire, answer: Answer, request_id: str) -> None:
+    def _send(self, wire: Wire, answer: Answer, request_id: str) -> None:
         headers = answer.headers if isinstance(answer.headers, list) else list(answer.headers)
-        body = answer.body
+        assert isinstance(answer.body, bytes)
         try:
-            if isinstance(body, bytes):
-                if body:
-                    wire.response_bytes(answer.status, headers, body)
-                else:
-                    wire.response_empty(answer.status, headers)
-                return
-            transport = wire.response_stream(answer.status, headers)
-            async for chunk in body:
-                await transport.send_bytes(chunk)
+            if answer.body:
+                wire.response_bytes(answer.status, headers, answer.body)
+            else:
+                wire.response_empty(answer.status, headers)
         except self._service.closed:
             self._service.log.debug("request %s: the client left before its answer", request_id)
+
+    async def _stream(self, wire: Wire, answer: Answer, request_id: str) -> None:
+        assert not isinstance(answer.body, bytes)
+        try:
+            transport = wire.response_stream(answer.status, list(answer.headers))
+            async for chunk in answer.body:
+                await transport.send_bytes(chunk)
+        except self._service.closed:
+            self._service.log.debug("request %s: the client left during its answer", request_id)
         except Exception as e:
             self._service.log.error("request %s: the answer broke off", request_id, exc_info=e)
 
