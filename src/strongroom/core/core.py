@@ -11,8 +11,9 @@ from strongroom.clock import Clock
 from strongroom.core.catalog import Catalog
 from strongroom.core.live import Live
 from strongroom.core.seal import SealManager
+from strongroom.errors import CryptoError
 from strongroom.storage.barrier import Barrier
-from strongroom.storage.base import Storage
+from strongroom.storage.base import FENCE_KEY, Batch, Storage
 
 if TYPE_CHECKING:
     from strongroom.api.routes import Engine
@@ -94,6 +95,42 @@ class Core:
             finally:
                 self.barrier.seal()
         log.info("sealed")
+
+    async def replace_storage(self, entries: Mapping[str, bytes]) -> None:
+        """Put these entries, encrypted as they are, in place of all there is, in one commit; then serve them.
+
+        Called within a request. When the present root key does not open them, the server is sealed.
+        """
+        async with self._changing:
+            live, self.live = self.live, None
+            if live is not None:
+                await live.drain(1, DRAIN_SECONDS)
+                await live.stop()
+            try:
+                gone = {key async for key, _ in self.storage.scan("") if key not in entries and key != FENCE_KEY}
+                await self.storage.commit(Batch(dict(entries), gone, fence=self.barrier.fence))
+            finally:
+                # Whichever data is there now: the new, or after a failure the old.
+                await self._reopen()
+
+    async def _reopen(self) -> None:
+        self.seal.invalidate()
+        try:
+            await self.barrier.reload()
+        except CryptoError:
+            self.barrier.seal()
+            log.warning("sealed: the restored data needs its own unseal keys")
+            return
+        self.barrier.invalidate("")
+        live = Live(self)
+        try:
+            await live.load()
+        except BaseException:
+            await live.stop()
+            self.barrier.seal()
+            raise
+        self.live = live
+        log.info("serving the restored data")
 
     async def close(self) -> None:
         """Seal, and close the storage."""

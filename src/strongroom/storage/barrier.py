@@ -129,6 +129,14 @@ class Barrier:
         """Whether this is the root key, compared in constant time."""
         return hmac.compare_digest(self._unsealed().root_key, root_key)
 
+    def opens(self, keyring: bytes) -> bool:
+        """Whether the present root key opens this stored keyring."""
+        try:
+            Keyring.open(self._unsealed().root_key, keyring, KEYRING_KEY.encode())
+        except (CryptoError, CorruptEntry):
+            return False
+        return True
+
     async def rotate(self) -> int:
         """Add a term, which encrypts from now on; returns its number."""
         return await self._to_the_end(self._rotate())
