@@ -52,6 +52,7 @@ class Flight(Protocol):
 
     request: Request
     caller: Caller
+    mount: Mount | None
 
 
 class Live:
@@ -62,6 +63,8 @@ class Live:
         self.barrier = core.barrier
         self.clock = core.clock
         self.cluster = Cluster("", "")
+        #: When it was made: since then this node is active.
+        self.since_ns = core.clock.now_ns()
         self.locks = Locks()
         self.tasks = Scheduler(self)
         self.policies = Policies(self)
@@ -128,7 +131,7 @@ class Live:
 
     async def stop(self) -> None:
         """End background work and close what is open."""
-        for part in (self.tasks, self.leases, self.tokens, self.wrapping, self.audits):
+        for part in (self.tasks, self.leases, self.tokens, self.wrapping, self.audits, self.policies):
             await part.stop()
 
     # -- Requests under way --------------------------------------------------------------------------------------------
@@ -149,9 +152,16 @@ class Live:
 
     async def drain(self, but: int, seconds: float) -> bool:
         """Wait until no more than `but` requests are under way; False when that took too long."""
+        return await self._until(lambda: self.under_way <= but, seconds)
+
+    async def quiet(self, concerned: Callable[[Flight], bool], seconds: float) -> bool:
+        """Wait until no request that is `concerned` is under way; False when that took too long."""
+        return await self._until(lambda: not any(map(concerned, self.in_flight)), seconds)
+
+    async def _until(self, reached: Callable[[], bool], seconds: float) -> bool:
         try:
             async with asyncio.timeout(seconds):
-                while self.under_way > but:
+                while not reached():
                     self._idle.clear()
                     await self._idle.wait()
         except TimeoutError:

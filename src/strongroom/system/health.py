@@ -9,6 +9,7 @@ from strongroom import VAULT_VERSION, __version__
 from strongroom.api.args import Args, field
 from strongroom.api.fields import Invalid, parse_bool
 from strongroom.api.messages import Response
+from strongroom.clock import rfc3339
 from strongroom.core.context import SystemContext
 from strongroom.errors import BadRequest
 from strongroom.system.engine import system
@@ -84,17 +85,25 @@ async def health(ctx: SystemContext, args: HealthArgs) -> Response:
 @system.read("leader", **STATUS)
 async def leader(ctx: SystemContext) -> Response:
     """Tell which node of the cluster is active."""
+    config, live = ctx.core.config, ctx.core.live
+    # A single node in raft's place answers as a raft cluster of one does.
+    alone = config.storage_type == "raft" and live is not None and not ctx.core.seal.sealed
     return Response(
         bare={
-            "ha_enabled": False,
-            "is_self": False,
-            "active_time": "0001-01-01T00:00:00Z",
-            "leader_address": "",
-            "leader_cluster_address": "",
+            "ha_enabled": config.storage_type == "raft",
+            "is_self": alone,
+            "active_time": rfc3339(live.since_ns) if alone and live is not None else "0001-01-01T00:00:00Z",
+            "leader_address": config.api_addr if alone else "",
+            "leader_cluster_address": _https(config.cluster_addr) if alone else "",
             "performance_standby": False,
             "performance_standby_last_remote_wal": 0,
         }
     )
+
+
+def _https(address: str) -> str:
+    """A cluster address as nodes reach it: always over TLS."""
+    return "https://" + address.partition("://")[2] if "://" in address else address
 
 
 def _codes(args: HealthArgs) -> dict[str, int]:
