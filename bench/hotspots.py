@@ -83,6 +83,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--no-audit", action="store_true", help="without the audit device")
+    parser.add_argument("--secrets", type=int, default=NAMES, help="how many secrets are there")
     parser.add_argument("--lines", type=int, default=30)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="strongroom-profile-") as name:
@@ -102,8 +103,8 @@ def main() -> None:
         servers.wait(server)
         servers.prepare(server, folder, audited=not args.no_audit)
         token = servers.ordinary_token(server)
-        asyncio.run(load.write_all(server.url, filling(token, NAMES), args.connections))
-        row = next(row for row in operations(token) if args.only in row.name)
+        asyncio.run(load.write_all(server.url, filling(token, args.secrets), args.connections))
+        row = next(row for row in operations(token, args.secrets) if args.only in row.name)
         process.send_signal(signal.SIGUSR1)
         before = server.cpu_seconds()
         figures = load.fire(server.url, row.shot, connections=args.connections, seconds=args.seconds)

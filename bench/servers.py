@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -106,20 +107,22 @@ def start_dev(folder: pathlib.Path) -> tuple[Server, float]:
     return server, wait(server, began)
 
 
-def start(folder: pathlib.Path) -> Server:
-    """A server on SQLite in that folder, sealed."""
+def start(folder: pathlib.Path, program: Sequence[str | pathlib.Path] = (STRONGROOM,)) -> Server:
+    """A server on SQLite in that folder, sealed; `program` may be another that takes the same arguments."""
     port = free_port()
     config = folder / "config.hcl"
     config.write_text(CONFIG.format(folder=folder, port=port))
-    server = _spawn(["server", f"-config={config}"], folder, port)
+    server = _spawn(["server", f"-config={config}"], folder, port, program)
     wait(server)
     return server
 
 
-def _spawn(args: list[str], folder: pathlib.Path, port: int) -> Server:
+def _spawn(
+    args: list[str], folder: pathlib.Path, port: int, program: Sequence[str | pathlib.Path] = (STRONGROOM,)
+) -> Server:
     with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(
-            [STRONGROOM, *args], stdout=log, stderr=log, cwd=folder, env=environment(folder), stdin=subprocess.DEVNULL
+            [*program, *args], stdout=log, stderr=log, cwd=folder, env=environment(folder), stdin=subprocess.DEVNULL
         )
     return Server(process, f"http://127.0.0.1:{port}")
 
