@@ -51,6 +51,13 @@ class MountInfo:
     token_type: str = "default-service"  # noqa: S105 - a kind, not a secret
 
 
+class IdentityVars(Protocol):
+    """What templates may say of an entity and its groups."""
+
+    def value(self, name: str) -> str | None:
+        """The value of `identity.entity.name`, `identity.groups.names.NAME.id` and so on; None when there is none."""
+
+
 @dataclass(slots=True)
 class Caller:
     """Who asks: what an engine may know of the request's token. `sudo` is the right on this very path."""
@@ -62,6 +69,8 @@ class Caller:
     type: str = "service"
     root: bool = False
     sudo: bool = False
+    identity: IdentityVars | None = field(default=None, repr=False)
+    """The token's entity, for templates; None without one."""
     key: str = field(default="", repr=False)
     """A stable name for the token's own storage; not the token."""
 
@@ -69,7 +78,7 @@ class Caller:
 class Context:
     """One request's view of the server, for its handler."""
 
-    __slots__ = ("_lease", "_lock", "caller", "clock", "mount", "request", "storage", "warnings")
+    __slots__ = ("_background", "_lease", "_lock", "caller", "clock", "mount", "request", "storage", "warnings")
 
     def __init__(
         self,
@@ -81,6 +90,7 @@ class Context:
         clock: Clock,
         lock: Callable[[str], Awaitable[None]],
         lease: Callable[..., Awaitable[Lease]],
+        background: Callable[[str, Callable[[Any], Awaitable[None]]], bool] | None = None,
     ) -> None:
         self.request = request
         self.mount = mount
@@ -90,6 +100,7 @@ class Context:
         self.warnings: list[str] = []
         self._lock = lock
         self._lease = lease
+        self._background = background
 
     def warn(self, text: str) -> None:
         """Add a warning to the answer."""
@@ -107,3 +118,12 @@ class Context:
         `ttl` and `max_ttl` are seconds, 0 for the mount's own. If the request then fails, the lease is revoked.
         """
         return await self._lease(kind, data, ttl=ttl, max_ttl=max_ttl, renewable=renewable)
+
+    def background(self, name: str, action: Callable[[Any], Awaitable[None]]) -> bool:
+        """Run `action` after the request, with a context of this mount and a transaction of its own.
+
+        False when work of this name is under way at the mount already. `action` holds a lock only while it needs it:
+        what it wants to be durable on the way it does in further actions.
+        """
+        assert self._background is not None
+        return self._background(name, action)

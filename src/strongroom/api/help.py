@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from strongroom.api.openapi import describe
 from strongroom.api.routes import Engine, Route
 
 
 def help_for(engine: Engine[Any], path: str) -> dict[str, Any]:
     """The help of a path: its own where a route matches, else the engine's with all its patterns."""
-    routes = [r for r in engine.routes if r.regex.fullmatch(path.rstrip("/"))] if path.strip("/") else []
+    routes = engine.at(path.rstrip("/")) if path.strip("/") else []
     text = _endpoint(path, routes) if routes else _overview(engine)
-    return {"help": text, "see_also": None, "openapi": None}
+    document = describe(("", route) for route in routes or engine.routes)
+    return {"help": text, "see_also": None, "openapi": document}
 
 
 def _endpoint(path: str, routes: list[Route]) -> str:

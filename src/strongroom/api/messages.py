@@ -163,6 +163,8 @@ class Auth:
     no_default_policy: bool = False
     alias_name: str = ""
     alias_metadata: dict[str, str] | None = None
+    #: The caller's groups by the method's account; they map to external groups of the identity store.
+    group_aliases: list[str] = field(default_factory=list)
     #: When a token that is renewed was issued, in Unix nanoseconds; 0 for one issued by this very answer.
     issue_time: int = 0
     #: What a later renewal by the method that issued the token needs to know.

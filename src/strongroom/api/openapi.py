@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from strongroom import VAULT_VERSION
@@ -24,10 +25,15 @@ _PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 def document(engines: Mapping[str, Engine[Any]]) -> dict[str, Any]:
     """Describe the engines, each at the path that it is mounted at."""
+    return describe((mount, route) for mount, engine in engines.items() for route in engine.routes)
+
+
+def describe(routes: Iterable[tuple[str, Route]]) -> dict[str, Any]:
+    """Describe routes, each below a mount's path."""
     paths: dict[str, dict[str, Any]] = {}
-    for mount, engine in engines.items():
-        for route in engine.routes:
-            _add(paths, mount, route)
+    ids: set[str] = set()
+    for mount, route in routes:
+        _add(paths, ids, mount, route)
     return {
         "openapi": "3.0.2",
         "info": {
@@ -40,8 +46,9 @@ def document(engines: Mapping[str, Engine[Any]]) -> dict[str, Any]:
     }
 
 
-def _add(paths: dict[str, dict[str, Any]], mount: str, route: Route) -> None:
-    path = "/" + mount + _PARAMETER.sub(r"{\1}", route.pattern)
+def _add(paths: dict[str, dict[str, Any]], ids: set[str], mount: str, route: Route) -> None:
+    # A mount's path is no template, whatever it holds.
+    path = "/" + mount.replace("{", "%7B").replace("}", "%7D") + _PARAMETER.sub(r"{\1}", route.pattern)
     if path != "/" and path.endswith("/"):
         path = path.rstrip("/")
     item = paths.setdefault(path, {})
@@ -59,10 +66,16 @@ def _add(paths: dict[str, dict[str, Any]], mount: str, route: Route) -> None:
     method = _METHODS[route.operation]
     known = item.get(method)
     if known is None:
-        item[method] = _operation(mount, route)
+        item[method] = operation = _operation(mount, route)
+        name = operation["operationId"]
+        taken = itertools.count(2)
+        while operation["operationId"] in ids:
+            operation["operationId"] = f"{name}-{next(taken)}"
+        ids.add(operation["operationId"])
     elif route.operation in (Operation.LIST, Operation.READ):
         # One GET serves both: the query parameter `list` tells them apart.
-        known["parameters"] = [*known.get("parameters", []), *_query(route)]
+        there = {parameter["name"] for parameter in known.get("parameters", [])}
+        known["parameters"] = known.get("parameters", []) + [p for p in _query(route) if p["name"] not in there]
 
 
 def _operation(mount: str, route: Route) -> dict[str, Any]:
@@ -78,10 +91,11 @@ def _operation(mount: str, route: Route) -> dict[str, Any]:
         operation["responses"] = {"204": {"description": "empty body"}}
     if route.operation in (Operation.READ, Operation.LIST):
         operation["responses"] = {"200": {"description": "OK"}}
+    if not route.operation.writes:
         parameters = _query(route)
         if parameters:
             operation["parameters"] = parameters
-    elif route.operation is not Operation.DELETE and route.args is not None:
+    else:
         body = _body(route)
         if body["properties"] or route.free_form:
             kind = "application/merge-patch+json" if route.operation is Operation.PATCH else "application/json"
@@ -90,7 +104,7 @@ def _operation(mount: str, route: Route) -> dict[str, Any]:
 
 
 def _query(route: Route) -> list[dict[str, Any]]:
-    parameters = []
+    parameters: list[dict[str, Any]] = []
     if route.operation is Operation.LIST:
         parameters.append(
             {
@@ -102,26 +116,34 @@ def _query(route: Route) -> list[dict[str, Any]]:
             }
         )
     for name, field in _fields(route):
-        parameters.append(
-            {"name": name, "in": "query", "description": field.help, "schema": dict(KINDS[field.kind].schema)}
-        )
+        parameter: dict[str, Any] = {"name": name, "in": "query", "description": field.help, "schema": _schema(field)}
+        if field.required:
+            parameter["required"] = True
+        if field.deprecated:
+            parameter["deprecated"] = True
+        parameters.append(parameter)
     return parameters
 
 
 def _body(route: Route) -> dict[str, Any]:
     properties = {}
     for name, field in _fields(route):
-        properties[name] = {"description": field.help, **KINDS[field.kind].schema}
+        properties[name] = {"description": field.help, **_schema(field)}
         if field.deprecated:
             properties[name]["deprecated"] = True
-        if field.choices:
-            properties[name]["enum"] = list(field.choices)
     schema: dict[str, Any] = {"type": "object", "properties": properties}
     if route.free_form:
         schema["additionalProperties"] = True
     required = [name for name, field in _fields(route) if field.required]
     if required:
         schema["required"] = required
+    return schema
+
+
+def _schema(field: Field) -> dict[str, Any]:
+    schema = dict(KINDS[field.kind].schema)
+    if field.choices:
+        schema["enum"] = list(field.choices)
     return schema
 
 

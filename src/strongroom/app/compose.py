@@ -32,6 +32,7 @@ DEFAULT_MOUNTS: Final[tuple[Mapping[str, Any], ...]] = (
         "type_": "system",
         "kind": "system",
         "description": "system endpoints used for control, policy and debugging",
+        "seal_wrap": True,
         "config": MountConfig(passthrough_request_headers=("Accept",)),
     },
     {
@@ -41,7 +42,13 @@ DEFAULT_MOUNTS: Final[tuple[Mapping[str, Any], ...]] = (
         "description": "per-token private secret storage",
         "local": True,
     },
-    {"path": "identity/", "type_": "identity", "kind": "secret", "description": "identity store"},
+    {
+        "path": "identity/",
+        "type_": "identity",
+        "kind": "secret",
+        "description": "identity store",
+        "config": MountConfig(passthrough_request_headers=("Authorization",)),
+    },
     {"path": "auth/token/", "type_": "token", "kind": "auth", "description": "token based credentials"},
 )
 

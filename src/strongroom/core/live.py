@@ -197,6 +197,7 @@ class Live:
             "clock": self.clock,
             "lock": held.take,
             "lease": lease,
+            "background": lambda name, action: self._background(mount, name, action),
         }
         if mount.backend.privileged:
 
@@ -205,6 +206,13 @@ class Live:
 
             return SystemContext(core=self.core, live=self, transaction=tx, token=token, for_mount=for_mount, **base)
         return Context(**base)
+
+    def _background(self, mount: Mount, name: str, action: Callable[[Any], Awaitable[None]]) -> bool:
+        task = f"{name} at {mount.path}"
+        if self.tasks.running(task):
+            return False
+        self.tasks.spawn(task, lambda: self.on_behalf(mount, action))
+        return True
 
     async def on_behalf(self, mount: Mount, action: Callable[[Any], Awaitable[Any]]) -> Any:
         """Run an engine's own work (a revocation, an upgrade) in a transaction of its own, and commit it."""

@@ -2,11 +2,12 @@
 
 An entry lies at `core/mount/<uuid>` as JSON of `MountEntry` (`v` is the format's version). An engine's own data lies
 under `logical/<uuid>/`, never under its path: moving a mount moves nothing. A mount that was disabled leaves
-`core/unmounted/<uuid>` until its data is gone, so that a crash in between forgets nothing.
+`core/unmounted/<uuid>` (`{}`) until its data is gone, so that a crash in between forgets nothing.
 """
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -16,21 +17,27 @@ import msgspec
 from strongroom.api.context import MountInfo
 from strongroom.api.routes import Engine
 from strongroom.clock import new_uuid
-from strongroom.errors import BadRequest, CorruptEntry
+from strongroom.errors import BadRequest
 
 if TYPE_CHECKING:
     from strongroom.api.backend import Backend
     from strongroom.core.live import Live
     from strongroom.storage.transaction import Transaction
 
+log = logging.getLogger("strongroom.core")
+
 PREFIX = "core/mount/"
 GONE = "core/unmounted/"
 DATA = "logical/"
-#: Paths that are the server's own; nothing may be mounted at, above or below them.
-RESERVED = ("sys/", "auth/", "audit/", "cubbyhole/", "identity/")
-_BELOW = ("sys/", "auth/", "audit/")
+AUTH = "auth/"
+#: Paths that are the server's own: nothing is mounted at or below them, but for auth methods below `auth/`.
+RESERVED = ("sys/", AUTH, "audit/", "cubbyhole/", "identity/")
+PURGE = "purge of unmounted data"
 PURGE_CHUNK = 1000
+PURGE_SECONDS = 3600.0
 MOVES = 1000
+#: How long unmounting waits for requests under way at the mount.
+DRAIN_SECONDS = 30.0
 
 
 class MountConfig(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -67,13 +74,25 @@ class MountEntry(msgspec.Struct, frozen=True, omit_defaults=True):
 class Mount:
     """A mount in use: its entry, its engine, and what a handler is told of it."""
 
-    __slots__ = ("backend", "config", "engine", "entry", "info", "non_hmac_request", "non_hmac_response", "prefix")
+    __slots__ = (
+        "backend",
+        "config",
+        "engine",
+        "entry",
+        "gone",
+        "info",
+        "non_hmac_request",
+        "non_hmac_response",
+        "prefix",
+    )
 
     def __init__(self, entry: MountEntry, backend: Backend, defaults: tuple[int, int]) -> None:
         self.entry = entry
         self.config = entry.config
         self.backend = backend
         self.engine: Engine[Any] = backend.choose(entry.options or {})
+        #: Whether it has been unmounted; requests that are still under way write nothing any more.
+        self.gone = False
         self.prefix = f"{DATA}{entry.uuid}/"
         default_ttl, max_ttl = defaults
         max_ttl = entry.config.max_lease_ttl or max_ttl
@@ -113,30 +132,34 @@ class Mounts:
         tx = self._live.transaction()
         for uuid in await tx.list(PREFIX):
             entry = await tx.load(PREFIX + uuid, MountEntry)
-            if entry is not None:
-                self.apply(entry)
-        for uuid in await tx.list(GONE):
-            self._live.tasks.spawn(f"purge {uuid}", lambda uuid=uuid: self.purge(uuid))
+            if entry is None:
+                continue
+            if entry.path in self._by_path:
+                log.error("two mounts are stored at %s; %s is left out", entry.path, entry.uuid)
+                continue
+            self.apply(entry)
+        first = 0.0 if await tx.list(GONE, "", 1) else PURGE_SECONDS
+        self._live.tasks.every(PURGE, PURGE_SECONDS, self.purge, first=first)
 
     def apply(self, entry: MountEntry) -> None:
         """Put a durable entry to use, in place of the one with its UUID."""
-        backend = self._live.core.catalog.get(entry.kind, entry.type) or self._live.core.catalog.get(
-            "system", entry.type
-        )
-        if backend is None:
-            raise CorruptEntry(f"the mount at {entry.path} has the type {entry.type}, which this server does not have")
+        backend = self._live.core.catalog.of(entry.kind, entry.type)
+        mount = Mount(entry, backend, self._live.core.lease_ttls)
         self._forget(entry.uuid)
-        self._by_path[entry.path] = Mount(entry, backend, self._live.core.lease_ttls)
+        self._by_path[entry.path] = mount
 
     def remove(self, entry: MountEntry) -> None:
-        """Forget an entry whose removal is durable."""
-        self._forget(entry.uuid)
+        """Forget an entry whose removal is durable; its data goes in the background."""
+        for mount in self._forget(entry.uuid):
+            mount.gone = True
         self._leaving.discard(entry.path)
+        self._live.tasks.wake(PURGE)
 
-    def _forget(self, uuid: str) -> None:
-        for path, mount in list(self._by_path.items()):
-            if mount.entry.uuid == uuid:
-                del self._by_path[path]
+    def _forget(self, uuid: str) -> list[Mount]:
+        found = [mount for mount in self._by_path.values() if mount.entry.uuid == uuid]
+        for mount in found:
+            del self._by_path[mount.path]
+        return found
 
     def find(self, path: str) -> tuple[Mount, str] | None:
         """The mount that serves a request's path, and the path below it."""
@@ -171,11 +194,18 @@ class Mounts:
 
     def of(self, auth: bool) -> list[Mount]:
         """All auth methods, or all others, sorted by path."""
-        return [m for m in self if m.path.startswith("auth/") is auth]
+        return [m for m in self if m.path.startswith(AUTH) is auth]
 
-    def leave(self, path: str) -> None:
-        """Stop serving a path, before its leases are revoked."""
-        self._leaving.add(path)
+    async def leave(self, mount: Mount) -> None:
+        """Stop serving a mount's path, and wait (bounded) for the requests that are under way there."""
+        self._leaving.add(mount.path)
+        try:
+            uuid = mount.entry.uuid
+            if not await self._live.quiet(lambda call: _is_at(call.mount, uuid), DRAIN_SECONDS):
+                log.warning("unmounting %s although requests are still under way there", mount.path)
+        except BaseException:
+            self.stay(mount.path)
+            raise
 
     def stay(self, path: str) -> None:
         """Serve a path again whose unmounting was given up."""
@@ -189,12 +219,16 @@ class Mounts:
         self.moves[move] = (source, target)
         return move
 
-    def check_free(self, path: str, verb: str = "mount") -> None:
-        """Refuse a path that is the server's own or would lie in, or around, another mount's."""
-        if path in RESERVED or path.removeprefix("auth/").startswith(_BELOW) or path.startswith(("sys/", "audit/")):
+    def check_free(self, path: str, verb: str = "mount", *, auth: bool = False) -> None:
+        """Refuse a path that is the server's own or would lie in, or around, another mount's.
+
+        `auth` tells that it is an auth method that goes there; its path begins with `auth/`.
+        """
+        name = path.removeprefix(AUTH) if auth else path
+        if not name or (not auth and (path in RESERVED or path.startswith(RESERVED[:3]))):
             raise BadRequest(f'cannot {verb} "{path}"')
         if any(part in ("", ".", "..") for part in path[:-1].split("/")) or not path.isprintable():
-            raise BadRequest(f"invalid mount path {path!r}: it may not hold empty segments, '..' or control characters")
+            raise BadRequest(f'cannot {verb} "{path}": no segment may be empty, "." or "..", no character unprintable')
         for other in self._by_path:
             if path.startswith(other) or other.startswith(path):
                 raise BadRequest(f"path is already in use at {other}")
@@ -208,30 +242,34 @@ class Mounts:
         tx.delete(PREFIX + entry.uuid)
         tx.put(GONE + entry.uuid, b"{}")
 
-    async def purge(self, uuid: str) -> None:
-        """Delete an unmounted engine's data in bounded commits, then the note of it."""
-        barrier = self._live.barrier
+    async def purge(self) -> None:
+        """Delete what unmounted engines left, in bounded commits, then the note of it."""
         tx = self._live.transaction()
-        keys: list[str] = []
-        async for key, _ in barrier.storage.scan(f"{DATA}{uuid}/"):
-            keys.append(key)
-            if len(keys) >= PURGE_CHUNK:
-                await self._delete(tx, keys)
-        await self._delete(tx, keys)
-        tx.delete(GONE + uuid)
-        await tx.commit()
+        for uuid in await tx.list(GONE):
+            keys: list[str] = []
+            async for key, _ in self._live.barrier.storage.scan(f"{DATA}{uuid}/"):
+                keys.append(key)
+                if len(keys) >= PURGE_CHUNK:
+                    await _delete(tx, keys)
+            await _delete(tx, keys)
+            tx.delete(GONE + uuid)
+            await tx.commit()
 
-    @staticmethod
-    async def _delete(tx: Transaction, keys: list[str]) -> None:
-        for key in keys:
-            tx.delete(key)
-        await tx.commit()
-        keys.clear()
+
+async def _delete(tx: Transaction, keys: list[str]) -> None:
+    for key in keys:
+        tx.delete(key)
+    await tx.commit()
+    keys.clear()
+
+
+def _is_at(mount: Mount | None, uuid: str) -> bool:
+    return mount is not None and mount.entry.uuid == uuid
 
 
 def new_entry(path: str, type_: str, kind: str, **more: Any) -> MountEntry:
     """An entry with a new UUID and accessor (`kv_1a2b3c4d`, `auth_userpass_1a2b3c4d`)."""
-    prefix = f"auth_{type_}" if path.startswith("auth/") else type_
+    prefix = f"auth_{type_}" if path.startswith(AUTH) else type_
     return MountEntry(
         uuid=new_uuid(), accessor=f"{prefix}_{secrets.token_hex(4)}", path=path, type=type_, kind=kind, **more
     )

@@ -6,6 +6,7 @@ when any policy changes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -46,15 +47,23 @@ class Policies:
         self._acls: dict[tuple[str, ...], ACL] = {}
         #: Counts changes: what was compiled across one is used once and not kept.
         self._changes = 0
+        self._unsubscribe: Callable[[], None] | None = None
 
     async def load(self) -> None:
         """Follow changes; write the built-in policies that are not there yet."""
-        self._live.barrier.subscribe(PREFIX, self._changed)
+        self._unsubscribe = self._live.barrier.subscribe(PREFIX, self._changed)
         tx = self._live.transaction()
         for name, text in builtin.TEXTS.items():
             if await tx.load(PREFIX + name, StoredPolicy) is None:
                 self.put(tx, name, text)
         await tx.commit()
+
+    async def stop(self) -> None:
+        """Follow no more changes, and forget the rules."""
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+        self._changed("")
 
     def _changed(self, key: str) -> None:
         self._changes += 1
@@ -72,7 +81,8 @@ class Policies:
         """The text of a policy; None when there is none. That of `root` is empty."""
         if name == ROOT:
             return ""
-        stored = await tx.load(PREFIX + name, StoredPolicy) if name else None
+        # No policy's name ends in a slash; storage would refuse such a key.
+        stored = await tx.load(PREFIX + name, StoredPolicy) if name and name[-1] != "/" else None
         return stored.text if stored else None
 
     async def exists(self, name: str) -> bool:
@@ -102,7 +112,11 @@ class Policies:
         tx.delete(PREFIX + name)
 
     async def acl(self, names: tuple[str, ...]) -> ACL:
-        """The compiled rules of a set of policies; those that do not exist grant nothing."""
+        """The compiled rules of a set of policies; those that do not exist grant nothing.
+
+        Raises:
+            PolicyError: one that is stored does not parse (any more).
+        """
         acl = self._acls.get(names)
         if acl is None:
             changes = self._changes

@@ -7,28 +7,27 @@ all writes of the request gather in one transaction, so they become durable toge
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 
 from strongroom.api.messages import Request, Response
 from strongroom.core.core import Core
-from strongroom.core.locks import HeldLocks
-from strongroom.errors import InternalError, RequestError, StorageFull
+from strongroom.core.unbroken import to_the_end
+from strongroom.errors import RequestError, Unavailable
 from strongroom.pipeline.audit_request import audit_request
 from strongroom.pipeline.audit_response import audit_response
 from strongroom.pipeline.authenticate import authenticate
 from strongroom.pipeline.call import Call
-from strongroom.pipeline.commit import commit, give_up
+from strongroom.pipeline.commit import commit
 from strongroom.pipeline.decide import decide
 from strongroom.pipeline.dispatch import dispatch
 from strongroom.pipeline.enforce import enforce
+from strongroom.pipeline.failure import give_up, unexpected
 from strongroom.pipeline.find_mount import find_mount
+from strongroom.pipeline.last_use import last_use
 from strongroom.pipeline.quota import quota
 from strongroom.pipeline.register import register
 from strongroom.pipeline.seal_gate import answer_sealed, seal_gate
 from strongroom.pipeline.wrap import wrap
-
-log = logging.getLogger("strongroom.core")
 
 Stage = Callable[[Call], Awaitable[None]]
 
@@ -49,31 +48,16 @@ STAGES: tuple[Stage, ...] = (
 async def handle(core: Core, request: Request) -> Response:
     """Answer a request, or raise the `RequestError` that refuses it.
 
-    The seal gate comes before all stages and `audit_response` after them, whatever became of the request.
+    The seal gate comes before all stages; after them, whatever became of the request, its outcome is put on record.
     """
-    live = seal_gate(core, request)
+    live = seal_gate(core)
     if live is None:
         return await answer_sealed(core, request)
-    call = Call(core, request)
-    call.live = live
-    call.transaction = live.transaction()
-    call.held = HeldLocks(live.locks)
+    call = Call(core, live, request)
     live.enter(call)
-    error: RequestError | None = None
     try:
-        try:
-            for stage in STAGES:
-                await stage(call)
-        except RequestError as e:
-            error = e
-        except Exception as e:
-            error = _unexpected(request, e)
-        except BaseException:
-            await give_up(call)
-            raise
-        if error is not None:
-            await give_up(call)
-        await audit_response(call, error)
+        error = await _work(call)
+        await _close(call, error)
     finally:
         call.held.release()
         live.leave(call)
@@ -86,10 +70,36 @@ async def handle(core: Core, request: Request) -> Response:
     return call.response
 
 
-def _unexpected(request: Request, error: Exception) -> RequestError:
-    """The answer to a failure that is ours: it says nothing, the log has the request's id and the cause."""
-    if isinstance(error, StorageFull):
-        log.error("request %s failed: storage is full", request.id)
-        return InternalError("the storage is full; nothing was stored")
-    log.error("request %s (%s %s) failed", request.id, request.operation, request.path, exc_info=error)
-    return InternalError()
+async def _work(call: Call) -> RequestError | None:
+    """Go through the stages; returns why the request failed."""
+    try:
+        for stage in STAGES:
+            await stage(call)
+    except RequestError as e:
+        error = e
+    except Exception as e:
+        error = unexpected(call.request, e)
+    except BaseException:
+        # Cancelled: the client has left or is told so by the edge, and that is an outcome like any other.
+        await to_the_end(_broken_off(call))
+        raise
+    else:
+        return None
+    await give_up(call)
+    return error
+
+
+async def _broken_off(call: Call) -> None:
+    await give_up(call)
+    await _close(call, Unavailable("the request was broken off", kind="internal error"))
+
+
+async def _close(call: Call, error: RequestError | None) -> None:
+    try:
+        await audit_response(call, error)
+    except RequestError:
+        if error is None:
+            await give_up(call)  # the client gets nothing, so nothing may stay leased
+        raise
+    finally:
+        await last_use(call)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from strongroom.audit.entry import Exchange
+from strongroom.audit.entry import Exchange, Identity
 from strongroom.pipeline.call import Call
 
 
@@ -17,4 +17,26 @@ async def audit_request(call: Call) -> None:
 
 def make_exchange(call: Call) -> Exchange:
     """What the audit devices are told of the call."""
-    raise NotImplementedError
+    token, decision, mount = call.token, call.decision, call.mount
+    exchange = Exchange(call.request, error=call.refusal)
+    if token is not None:
+        exchange.identity = Identity(
+            accessor=token.accessor,
+            display_name=token.display_name,
+            policies=token.policies,
+            token_policies=token.policies,
+            metadata=token.meta,
+            entity_id=token.entity_id,
+            token_type=token.type,
+            ttl=token.last_ttl,
+            issue_time=token.creation_ns,
+            remaining_uses=call.uses_left,
+        )
+    if decision is not None:
+        exchange.allowed = call.refusal is None
+        exchange.granting = decision.granting
+    if mount is not None:
+        exchange.mount = mount.info
+        exchange.non_hmac_request_keys = mount.non_hmac_request
+        exchange.non_hmac_response_keys = mount.non_hmac_response
+    return exchange

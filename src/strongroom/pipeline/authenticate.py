@@ -24,6 +24,7 @@ async def authenticate(call: Call) -> None:
     if entry.bound_cidrs and not tokens.permits(entry, request.remote_address):
         _refuse(call, "the token is bound to other addresses")
         return
+    call.uses_left = entry.num_uses
     if entry.num_uses and not call.flags.unauthenticated:
         used = await tokens.use(entry)
         if used is None:

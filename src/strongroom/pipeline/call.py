@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 from strongroom.api.context import Caller, Context
 from strongroom.api.messages import Lease, Request, Response
 from strongroom.api.routes import Flags, Route
+from strongroom.core.locks import HeldLocks
 from strongroom.errors import RequestError
 
 if TYPE_CHECKING:
     from strongroom.audit.entry import Exchange
     from strongroom.core.core import Core
     from strongroom.core.live import Live
-    from strongroom.core.locks import HeldLocks
     from strongroom.core.mounts import Mount
     from strongroom.core.tokens import TokenEntry
-    from strongroom.policy.match import ACL, Decision
-    from strongroom.storage.transaction import Transaction
+    from strongroom.policy.decision import Decision
+    from strongroom.policy.match import ACL
 
 NO_FLAGS = Flags()
 
@@ -50,14 +50,15 @@ class Call:
         "token",
         "transaction",
         "unknown",
+        "uses_left",
     )
 
-    def __init__(self, core: Core, request: Request) -> None:
+    def __init__(self, core: Core, live: Live, request: Request) -> None:
         self.core = core
+        self.live = live
         self.request = request
-        self.live: Live
-        self.held: HeldLocks
-        self.transaction: Transaction
+        self.held = HeldLocks(live.locks)
+        self.transaction = live.transaction()
         self.mount: Mount | None = None
         #: The path below the mount.
         self.subpath = ""
@@ -73,6 +74,8 @@ class Call:
         #: Parameters that the endpoint does not know.
         self.unknown: list[str] = []
         self.token: TokenEntry | None = None
+        #: The uses that the token had before this request; 0 without limit.
+        self.uses_left = 0
         self.acl: ACL | None = None
         self.decision: Decision | None = None
         self.caller = Caller()

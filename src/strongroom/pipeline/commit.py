@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import inspect
-import logging
 
 from strongroom.core.context import SystemContext
-from strongroom.errors import StrongroomError
+from strongroom.core.unbroken import to_the_end
+from strongroom.errors import NoRoute
 from strongroom.pipeline.call import Call
-
-log = logging.getLogger("strongroom.core")
 
 
 async def commit(call: Call) -> None:
-    """Commit the transaction, then run what waited for that."""
+    """Commit the transaction, then run what waited for that; a cancelled request does both to the end."""
     for lease in call.leases:
         call.live.leases.confirm(call.transaction, lease.id)
     if call.transaction.pending:
-        await call.transaction.commit()
-    if isinstance(call.context, SystemContext):
-        for action in call.context.after:
+        if call.mount is not None and call.mount.gone:
+            raise NoRoute(call.request.path)  # unmounted meanwhile: nobody would ever find or remove what it wrote
+        await to_the_end(_finish(call))
+    elif isinstance(call.context, SystemContext) and call.context.after:
+        await to_the_end(_finish(call))
+
+
+async def _finish(call: Call) -> None:
+    await call.transaction.commit()
+    if not isinstance(call.context, SystemContext):
+        return
+    failed: Exception | None = None
+    for action in call.context.after:
+        try:
             result = action()
             if inspect.isawaitable(result):
                 await result
-
-
-async def give_up(call: Call) -> None:
-    """Forget what a failed request wrote, and undo the leases that it took ahead of its work."""
-    call.transaction.discard()
-    for lease in call.leases:
-        try:
-            await call.live.leases.abandon(lease.id)
-        except StrongroomError as e:
-            # The lease is durable and pending: the next start revokes it, or its own end does.
-            log.warning("the lease %s of a failed request could not be given up yet: %s", lease.id, e)
+        except Exception as e:
+            # The change is durable: the others must learn of it all the same.
+            failed = failed or e
+    if failed is not None:
+        raise failed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strongroom.api.messages import Operation
-from strongroom.errors import PermissionDenied, RequestError
+from strongroom.errors import PermissionDenied, PolicyError, RequestError
 from strongroom.pipeline.call import Call
 from strongroom.pipeline.dispatch import make_context, parse_arguments
 
@@ -12,20 +12,24 @@ async def decide(call: Call) -> None:
     """Settle the operation (create or update) and judge it by the caller's policies."""
     request, token = call.request, call.token
     if token is not None:
-        call.acl = await call.live.policies.acl(token.policies)
+        try:
+            call.acl = await call.live.policies.acl(token.policies)
+        except PolicyError as e:
+            # What it denied must not be allowed by the others.
+            call.refusal = call.refusal or PermissionDenied(reason=f"a stored policy does not parse: {e}")
     if call.refusal is not None:
         return
     if call.route is not None and call.route.exists is not None:
         await _create_or_update(call)
     if call.flags.unauthenticated:
         return
-    assert token is not None
     assert call.acl is not None
+    if request.operation is Operation.HELP:
+        _decide_help(call)
+        return
     decision = call.acl.decide(request.path, request.operation, data=request.data, wrap_ttl=request.wrap_ttl)
     call.decision = decision
     call.caller.sudo = decision.sudo
-    if request.operation is Operation.HELP:
-        return
     if not decision.allowed:
         call.refusal = PermissionDenied(reason=decision.reason)
     elif call.flags.sudo and not decision.sudo:
@@ -34,17 +38,38 @@ async def decide(call: Call) -> None:
         call.refusal = PermissionDenied(reason="the path needs a root token")
 
 
+def _decide_help(call: Call) -> None:
+    """Help is for those who may do anything at all at a mount; to others it would tell which mounts there are."""
+    acl = call.acl
+    assert acl is not None
+    if not (acl.allows_any(call.mount.path) if call.mount is not None else acl.root):
+        call.refusal = PermissionDenied(reason="help for a mount at which nothing is granted")
+
+
 async def _create_or_update(call: Call) -> None:
-    """Ask the engine whether what is written is there yet. What it cannot read is left for the handler to refuse."""
-    route = call.route
+    """Ask the engine whether what is written is there yet, if the answer makes a difference.
+
+    Who may neither create nor update is refused unasked: how long it takes must not tell what exists, and the engine
+    may take a lock for its answer. What the engine cannot read is left for the handler to refuse.
+    """
+    request, route = call.request, call.route
     assert route is not None
     assert route.exists is not None
-    try:
-        call.arguments, call.unknown = parse_arguments(route, call.params, call.request)
-        call.context = make_context(call)
-        there = await route.exists(call.context, call.arguments)
-    except RequestError as e:
-        call.arguments_error = e
-        return
+    create, update = (_allowed(call, operation) for operation in (Operation.CREATE, Operation.UPDATE))
+    there = update
+    if create or update:
+        try:
+            call.arguments, call.unknown = parse_arguments(route, call.params, request)
+            call.context = make_context(call)
+            there = await route.exists(call.context, call.arguments)
+        except RequestError as e:
+            call.arguments_error = e
     if not there:
-        call.request.operation = Operation.CREATE
+        request.operation = Operation.CREATE
+
+
+def _allowed(call: Call, operation: Operation) -> bool:
+    if call.flags.unauthenticated or call.acl is None:
+        return True
+    request = call.request
+    return call.acl.decide(request.path, operation, data=request.data, wrap_ttl=request.wrap_ttl).allowed

@@ -14,6 +14,9 @@ from strongroom.api.routes import Route
 from strongroom.core.context import SystemContext
 from strongroom.pipeline.call import Call
 
+#: How much of what an endpoint does not know is repeated to the client.
+MOST_NAMES, MOST_CHARS = 20, 64
+
 
 async def dispatch(call: Call) -> None:
     """Run the handler."""
@@ -34,7 +37,13 @@ async def dispatch(call: Call) -> None:
     if call.context.warnings:
         response.warnings = [*response.warnings, *call.context.warnings]
     if call.unknown and response.bare is None and not response.empty:
-        response.warnings.append(f"Endpoint ignored these unrecognized parameters: [{' '.join(call.unknown)}]")
+        response.warnings.append(_ignored(call.unknown))
+
+
+def _ignored(names: list[str]) -> str:
+    shown = [name if len(name) <= MOST_CHARS else name[:MOST_CHARS] + "..." for name in names[:MOST_NAMES]]
+    more = ["..."] if len(names) > MOST_NAMES else []
+    return f"Endpoint ignored these unrecognized parameters: [{' '.join(shown + more)}]"
 
 
 def parse_arguments(route: Route, params: Mapping[str, str], request: Request) -> tuple[Any, list[str]]:

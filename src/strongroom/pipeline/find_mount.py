@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from strongroom.api.messages import Operation
-from strongroom.errors import NoRoute, RequestError
-from strongroom.pipeline.call import Call
+from strongroom.api.routes import Flags
+from strongroom.errors import NoRoute, RequestError, UnsupportedOperation
+from strongroom.pipeline.call import NO_FLAGS, Call
 
 
 async def find_mount(call: Call) -> None:
@@ -21,5 +22,15 @@ async def find_mount(call: Call) -> None:
         call.route, call.params = call.mount.engine.match(call.subpath, request.operation)
     except RequestError as e:
         call.route_error = e
+        call.flags = _of_others(call)
     else:
         call.flags = call.route.flags
+
+
+def _of_others(call: Call) -> Flags:
+    """What still holds when the path exists, but not for this operation: status endpoints ask nobody for a token."""
+    assert call.mount is not None
+    others = call.mount.engine.at(call.subpath) if isinstance(call.route_error, UnsupportedOperation) else ()
+    terse = any(route.flags.terse for route in others)
+    wrapping = any(route.flags.wrapping for route in others)
+    return Flags(unauthenticated=terse, unaudited=terse, wrapping=wrapping) if terse or wrapping else NO_FLAGS

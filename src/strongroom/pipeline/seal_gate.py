@@ -6,17 +6,27 @@ from strongroom.api.context import MountInfo
 from strongroom.api.messages import Request, Response
 from strongroom.core.core import Core
 from strongroom.core.live import Live, sealed_context
-from strongroom.errors import InternalError, RequestError, Sealed, UnsupportedOperation
+from strongroom.errors import RequestError, Sealed, UnsupportedOperation
 from strongroom.pipeline.dispatch import as_response, parse_arguments
+from strongroom.pipeline.failure import unexpected
 
 
-def seal_gate(core: Core, request: Request) -> Live | None:
+def seal_gate(core: Core) -> Live | None:
     """The unsealed state; None when the request must be answered without it."""
-    return core.live
+    return None if core.seal.sealed else core.live
 
 
 async def answer_sealed(core: Core, request: Request) -> Response:
     """Answer a status endpoint of a sealed server; anything else raises `Sealed`."""
+    try:
+        return await _answer(core, request)
+    except RequestError:
+        raise
+    except Exception as e:
+        raise unexpected(request, e) from None
+
+
+async def _answer(core: Core, request: Request) -> Response:
     for path, engine in core.always.items():
         if not request.path.startswith(path):
             continue
@@ -32,6 +42,4 @@ async def answer_sealed(core: Core, request: Request) -> Response:
         arguments, _ = parse_arguments(route, params, request)
         result = await (route.handler(context) if arguments is None else route.handler(context, arguments))
         return as_response(result)
-    if not core.always:
-        raise InternalError
     raise Sealed

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from strongroom.core.tokens import TokenEntry
-
 from strongroom.api.args import Args, field
 from strongroom.api.fields import CommaList
 from strongroom.api.messages import Response
 from strongroom.core.context import SystemContext
+from strongroom.core.tokens import TokenEntry
 from strongroom.errors import MULTI, BadRequest, InternalError, PermissionDenied
 from strongroom.system.engine import system
 

@@ -47,18 +47,13 @@ async def ui_mount(ctx: SystemContext, args: PathArgs) -> Response:
         raise BadToken if ctx.request.token else PermissionDenied
     path = args.path.strip("/")
     found = ctx.live.mounts.find(path) or ctx.live.mounts.find(path + "/")
-    if found is None:
-        raise _refused(path + "/")
+    if found is None or not ctx.acl.allows_any(found[0].path):
+        # One text for both: which mounts there are is not for everybody.
+        raise PermissionDenied(
+            f'preflight capability check returned 403, please ensure client\'s policies grant access to path "{path}/"'
+        )
     mount = found[0]
-    if not ctx.acl.allows_any(mount.path):
-        raise _refused(mount.path)
     return Response(data={**shown_mount(mount), "path": mount.path})
-
-
-def _refused(path: str) -> PermissionDenied:
-    return PermissionDenied(
-        f'preflight capability check returned 403, please ensure client\'s policies grant access to path "{path}"'
-    )
 
 
 @system.read("internal/ui/resultant-acl")
@@ -66,7 +61,7 @@ async def resultant_acl(ctx: SystemContext) -> Response:
     """The caller's rules as they result from all its policies."""
     if ctx.acl is None:
         raise PermissionDenied
-    return Response(data=ctx.acl.resultant())
+    return Response(data=ctx.acl.rules())
 
 
 @system.read("internal/specs/openapi")

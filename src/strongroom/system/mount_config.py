@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
+from strongroom import BUILTIN_VERSION
 from strongroom.api.fields import Invalid, parse_bool, parse_comma_list, parse_duration, parse_text
 from strongroom.core.mounts import Mount, MountConfig
 from strongroom.errors import BadRequest
+
+T = TypeVar("T")
 
 LISTS = (
     "audit_non_hmac_request_keys",
@@ -29,14 +32,14 @@ def parse_config(values: Mapping[str, Any], system_max: int) -> dict[str, Any]:
     changes = common_changes(values)
     for name, word in TTLS.items():
         if values.get(name) is not None:
-            changes[name] = parse_ttl(values[name], f"unable to parse {word} TTL of {values[name]}: ")
+            changes[name] = parse_ttl(values[name], f"unable to parse {word} TTL: ")
     default, top = changes.get("default_lease_ttl", 0), changes.get("max_lease_ttl", 0)
     if top and default > top:
         raise BadRequest("given default lease TTL greater than given max lease TTL")
     if not top and default > system_max:
         raise BadRequest(f"given default lease TTL greater than system max lease TTL of {system_max}")
     if values.get("force_no_cache") is not None:
-        changes["force_no_cache"] = _bool("force_no_cache", values["force_no_cache"])
+        changes["force_no_cache"] = _read("force_no_cache", parse_bool, values["force_no_cache"])
     return changes
 
 
@@ -45,11 +48,11 @@ def common_changes(values: Mapping[str, Any]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for name in LISTS:
         if values.get(name) is not None:
-            changes[name] = tuple(parse_comma_list(values[name]))
+            changes[name] = tuple(_read(name, parse_comma_list, values[name]))
     visibility = values.get("listing_visibility")
     if visibility is not None:
         if visibility not in VISIBILITIES:
-            raise BadRequest(f"invalid listing_visibility {visibility}")
+            raise BadRequest('invalid listing_visibility: it is "unauth", "hidden" or empty')
         changes["listing_visibility"] = visibility
     token_type = values.get("token_type")
     if token_type:
@@ -74,14 +77,14 @@ def parse_ttl(value: Any, prefix: str = "") -> int:
 
 def parse_options(options: Mapping[str, Any]) -> dict[str, str]:
     """A mount's options: a map of text."""
-    return {name: parse_text(value) for name, value in options.items() if value is not None}
+    return {name: _read("options", parse_text, value) for name, value in options.items() if value is not None}
 
 
-def _bool(name: str, value: Any) -> bool:
+def _read(name: str, parse: Callable[[Any], T], value: Any) -> T:
     try:
-        return parse_bool(value)
+        return parse(value)
     except Invalid as e:
-        raise BadRequest(f"{name}: {e}") from None
+        raise BadRequest(f'error converting input for field "{name}": {e}') from None
 
 
 def shown_config(mount: Mount) -> dict[str, Any]:
@@ -112,7 +115,7 @@ def shown_mount(mount: Mount) -> dict[str, Any]:
         "local": entry.local,
         "options": entry.options,
         "plugin_version": "",
-        "running_plugin_version": "",
+        "running_plugin_version": BUILTIN_VERSION,
         "running_sha256": "",
         "seal_wrap": entry.seal_wrap,
         "type": entry.type,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +14,12 @@ import msgspec
 from strongroom.api.args import Args, field
 from strongroom.api.messages import Response
 from strongroom.core.context import SystemContext
-from strongroom.core.mounts import Mount, MountConfig, MountEntry, new_entry
+from strongroom.core.mounts import AUTH, Mount, MountConfig, MountEntry, new_entry
+from strongroom.core.unbroken import to_the_end
 from strongroom.errors import BadRequest, NotFound, RequestError
 from strongroom.system.engine import system
 from strongroom.system.mount_config import (
+    TTLS,
     common_changes,
     parse_config,
     parse_options,
@@ -41,7 +44,7 @@ class Family:
 
 FAMILIES = (
     Family("mounts", "", "secret", sudo=False, missing="No secret engine mount at {}"),
-    Family("auth", "auth/", "auth", sudo=True, missing="No auth engine at {}"),
+    Family("auth", AUTH, "auth", sudo=True, missing="No auth engine at {}"),
 )
 
 
@@ -84,7 +87,7 @@ def _full(family: Family, path: str) -> str:
 
 
 def _short(path: str) -> str:
-    return path.removeprefix("auth/")
+    return path.removeprefix(AUTH)
 
 
 async def _listing(ctx: SystemContext, family: Family) -> Response:
@@ -107,20 +110,21 @@ async def _enable(ctx: SystemContext, args: EnableArgs, family: Family) -> None:
     if family.kind == "auth" and wanted == "token":
         raise BadRequest("token credential backend cannot be instantiated")
     config = MountConfig(**parse_config(args.config, ctx.core.lease_ttls[1]))
+    asked = parse_options(args.options)
     await ctx.lock("mounts", TABLE_LOCK)
     mounts = ctx.live.mounts
     try:
-        mounts.check_free(path)
+        mounts.check_free(path, auth=family.kind == "auth")
     except BadRequest as e:
         raise BadRequest(*(text.replace(" at auth/", " at ") for text in e.errors)) from None
     backend = ctx.core.catalog.find(family.kind, wanted)
-    options = {**backend.aliases.get(wanted, {}), **parse_options(args.options)}
+    options = backend.prepare({**asked, **backend.aliases.get(wanted, {})})
     entry = new_entry(
         path,
         backend.type,
         family.kind,
         description=args.description,
-        options=backend.prepare(options) if options or "options" in args.given else _no_options(backend.prepare({})),
+        options=options,
         local=args.local,
         seal_wrap=args.seal_wrap,
         external_entropy_access=args.external_entropy_access,
@@ -128,10 +132,6 @@ async def _enable(ctx: SystemContext, args: EnableArgs, family: Family) -> None:
     )
     mounts.store(ctx.transaction, entry)
     ctx.after_commit(lambda: mounts.apply(entry))
-
-
-def _no_options(filled: dict[str, str]) -> dict[str, str] | None:
-    return filled or None
 
 
 async def _disable(ctx: SystemContext, args: PathArgs, family: Family) -> None:
@@ -146,18 +146,30 @@ async def _disable(ctx: SystemContext, args: PathArgs, family: Family) -> None:
     if mount is None:
         return
     entry = mount.entry
-    mounts.leave(path)
-    try:
-        await ctx.live.leases.revoke_prefix(path)
+
+    async def end() -> None:
         mounts.discard(ctx.transaction, entry)
         await ctx.transaction.commit()
-    except BaseException as e:
-        mounts.stay(path)
-        if isinstance(e, RequestError):
-            raise BadRequest(*e.errors, reason=e.reason) from e
-        raise
-    mounts.remove(entry)
-    ctx.live.tasks.spawn(f"purge {entry.uuid}", lambda: mounts.purge(entry.uuid))
+        mounts.remove(entry)
+
+    await _take_down(ctx, mount, end)
+
+
+async def _take_down(ctx: SystemContext, mount: Mount, end: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Stop serving a mount, revoke what it has handed out, then `end`; if any of it fails the mount serves on.
+
+    The engine must still be there to revoke, and nothing may be added meanwhile. What `end` makes durable and what it
+    changes in memory belong together, so it is not broken off.
+    """
+    mounts = ctx.live.mounts
+    await mounts.leave(mount)
+    try:
+        await ctx.live.leases.revoke_prefix(mount.path)
+        await to_the_end(end())
+    except RequestError as e:
+        raise BadRequest(*e.errors, reason=e.reason) from e
+    finally:
+        mounts.stay(mount.path)
 
 
 async def _read_tuning(ctx: SystemContext, args: PathArgs, family: Family) -> Response:
@@ -177,7 +189,7 @@ async def _tune(ctx: SystemContext, args: TuneArgs, family: Family) -> None:
         raise BadRequest(f'tune of path "{path}" failed: no mount entry found')
     given = {name: getattr(args, name) for name in args.given}
     changes = common_changes(given)
-    ttls = {name: parse_ttl(given[name]) for name in ("default_lease_ttl", "max_lease_ttl") if name in given}
+    ttls = {name: parse_ttl(given[name]) for name in TTLS if name in given}
     _check_ttls(ctx, mount, ttls)
     entry = msgspec.structs.replace(mount.entry, config=msgspec.structs.replace(mount.config, **changes, **ttls))
     if "description" in given:
@@ -243,11 +255,11 @@ def _declare(family: Family) -> None:
 
     root, sudo = family.root, family.sudo
     system.read(root)(listing)
-    system.read(f"{root}/{{path:path}}/tune", sudo=sudo)(read_tuning)
-    system.write(f"{root}/{{path:path}}/tune", sudo=sudo)(tune)
-    system.read(f"{root}/{{path:path}}", sudo=sudo)(read)
-    system.write(f"{root}/{{path:path}}", sudo=sudo)(enable)
-    system.delete(f"{root}/{{path:path}}", sudo=sudo)(disable)
+    system.read(f"{root}/{{path:subpath}}/tune", sudo=sudo)(read_tuning)
+    system.write(f"{root}/{{path:subpath}}/tune", sudo=sudo)(tune)
+    system.read(f"{root}/{{path:subpath}}", sudo=sudo)(read)
+    system.write(f"{root}/{{path:subpath}}", sudo=sudo)(enable)
+    system.delete(f"{root}/{{path:subpath}}", sudo=sudo)(disable)
 
 
 for _family in FAMILIES:
@@ -271,31 +283,28 @@ class MigrationArgs(Args):
 async def remount(ctx: SystemContext, args: RemountArgs) -> Response:
     """Move a mount to another path. Its leases are revoked; its data stays where it is."""
     source, target = f"{args.source.strip('/')}/", f"{args.to.strip('/')}/"
-    if not args.source or not args.to:
+    if "/" in (source, target):
         raise BadRequest("both 'from' and 'to' path must be specified as a string")
     await ctx.lock("mounts", TABLE_LOCK)
     mounts = ctx.live.mounts
-    for path in (source, target):
-        at = mounts.by_path(path)
-        if path in ("sys/", "auth/", "audit/") or path.startswith(("sys/", "audit/")):
-            raise BadRequest(f'cannot remount "{path}"')
-        if at is not None and not at.backend.mountable:
-            raise BadRequest(f'cannot remount "{path}"')
+    auth = source.startswith(AUTH)
+    if auth is not target.startswith(AUTH):
+        raise BadRequest("cannot move a secret engine to an auth path, or the reverse")
     mount = mounts.by_path(source)
     if mount is None:
         raise BadRequest(f'no matching mount at "{source}"')
-    if source.startswith("auth/") is not target.startswith("auth/"):
-        raise BadRequest("cannot move a secret engine to an auth path, or the reverse")
-    mounts.check_free(target, "remount")
-    mounts.leave(source)
-    try:
-        await ctx.live.leases.revoke_prefix(source)
-        entry = msgspec.structs.replace(mount.entry, path=target)
+    if not mount.backend.mountable:
+        raise BadRequest(f'cannot remount "{source}"')
+    mounts.check_free(target, "remount", auth=auth)
+    entry = msgspec.structs.replace(mount.entry, path=target)
+
+    async def move() -> None:
         mounts.store(ctx.transaction, entry)
         await ctx.transaction.commit()
-    finally:
-        mounts.stay(source)
-    mounts.apply(entry)
+        mounts.apply(entry)
+
+    await _take_down(ctx, mount, move)
+    ctx.warn("The mount has been moved; its leases were revoked.")
     return Response(data={"migration_id": mounts.note_move(source, target)}, flat=True)
 
 

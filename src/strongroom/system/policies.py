@@ -67,21 +67,21 @@ async def list_policies(ctx: SystemContext) -> Response:
     return Response(data={"keys": await ctx.live.policies.names(ctx.transaction)})
 
 
-@system.read("policies/acl/{name:path}")
+@system.read("policies/acl/{name:subpath}")
 async def read_policy(ctx: SystemContext, args: NameArgs) -> Response:
     """Read a policy."""
     name, text = await _text(ctx, args.name)
     return Response(data={"name": name, "policy": text})
 
 
-@system.write("policies/acl/{name:path}")
+@system.write("policies/acl/{name:subpath}")
 async def write_policy(ctx: SystemContext, args: PolicyArgs) -> Response:
     """Write a policy; it counts at once, for existing tokens too."""
     await _put(ctx, args.name, args.policy)
     return Response()
 
 
-@system.delete("policies/acl/{name:path}")
+@system.delete("policies/acl/{name:subpath}")
 async def delete_policy(ctx: SystemContext, args: NameArgs) -> None:
     """Delete a policy; tokens that name it lose what it granted."""
     folded = ctx.live.policies.fold(args.name)
@@ -106,14 +106,14 @@ async def old_list(ctx: SystemContext) -> Response:
     return await old_read_list(ctx)
 
 
-@system.read("policy/{name:path}")
+@system.read("policy/{name:subpath}")
 async def old_read(ctx: SystemContext, args: NameArgs) -> Response:
     """Read a policy."""
     name, text = await _text(ctx, args.name)
     return Response(data={"name": name, "rules": text}, flat=True)
 
 
-@system.write("policy/{name:path}")
+@system.write("policy/{name:subpath}")
 async def old_write(ctx: SystemContext, args: OldPolicyArgs) -> Response:
     """Write a policy."""
     if args.rules and not args.policy:
@@ -122,7 +122,7 @@ async def old_write(ctx: SystemContext, args: OldPolicyArgs) -> Response:
     return Response()
 
 
-@system.delete("policy/{name:path}")
+@system.delete("policy/{name:subpath}")
 async def old_delete(ctx: SystemContext, args: NameArgs) -> None:
     """Delete a policy."""
     await delete_policy(ctx, args)
