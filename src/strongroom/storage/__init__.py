@@ -35,7 +35,8 @@ Settings = Mapping[str, str]
 def open_storage(kind: str, settings: Settings, clock: Clock | None = None) -> Storage:
     """Open the storage of a configuration's `storage` block.
 
-    `sqlite` takes the database file as `path` (or a folder, for `PATH/strongroom.db`), `file` and `raft` a folder.
+    `file` and `raft` take a folder as `path`, for `PATH/strongroom.db`; `sqlite` does too, or takes the database's own
+    path when that ends in `.db` or is a file already.
     Raises `ConfigError` for a kind or setting that cannot be used, `StorageError` when opening fails.
     """
     factory = _KINDS.get(kind)
@@ -53,11 +54,8 @@ def _open_memory(_settings: Settings, _clock: Clock) -> Storage:
 def _open_sqlite(settings: Settings, _clock: Clock) -> Storage:
     from strongroom.storage.sqlite import SQLiteStorage
 
-    text = _required(settings, "sqlite", "path")
-    path = Path(text)
-    if text.endswith("/") or path.is_dir():
-        path /= DATABASE_NAME
-    return SQLiteStorage(path)
+    path = Path(_required(settings, "sqlite", "path"))
+    return SQLiteStorage(path if path.is_file() or path.suffix == ".db" else path / DATABASE_NAME)
 
 
 def _open_file(settings: Settings, _clock: Clock) -> Storage:
