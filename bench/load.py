@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import pathlib
 import random
@@ -10,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -112,9 +113,10 @@ async def _own(url: str, shot: Shot, connections: int, seconds: float) -> Figure
 
     async def one() -> None:
         nonlocal errors
-        async for status, took in converse(url, texts()):
-            times.append(took)
-            errors += status >= 400
+        async with contextlib.aclosing(converse(url, texts())) as answers:
+            async for status, took in answers:
+                times.append(took)
+                errors += status >= 400
 
     await asyncio.gather(*(one() for _ in range(connections)))
     took = time.perf_counter() - began
@@ -129,9 +131,10 @@ async def write_all(url: str, shot: Shot, connections: int) -> float:
 
     async def share(first: int) -> None:
         texts = (as_bytes(url, shot, n) for n in range(first, shot.names, connections))
-        async for status, _ in converse(url, texts):
-            if status >= 400:
-                raise RuntimeError(f"a write was refused: {status}")
+        async with contextlib.aclosing(converse(url, texts)) as answers:
+            async for status, _ in answers:
+                if status >= 400:
+                    raise RuntimeError(f"a write was refused: {status}")
 
     await asyncio.gather(*(share(first) for first in range(connections)))
     return time.perf_counter() - began
@@ -147,8 +150,8 @@ def as_bytes(url: str, shot: Shot, n: int) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n" + shot.body).encode()
 
 
-async def converse(url: str, texts: Iterator[bytes]):  # type: ignore[no-untyped-def]  # of statuses and seconds
-    """Send requests over one connection, each after the answer to the one before."""
+async def converse(url: str, texts: Iterator[bytes]) -> AsyncGenerator[tuple[int, float], None]:
+    """Send requests over one connection, each after the answer to the one before; gives statuses and seconds."""
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     try:
@@ -162,3 +165,4 @@ async def converse(url: str, texts: Iterator[bytes]):  # type: ignore[no-untyped
             yield int(head[9:12]), time.perf_counter() - began
     finally:
         writer.close()
+        await writer.wait_closed()

@@ -1,0 +1,101 @@
+"""The benchmark's own parts; it itself runs only when asked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pathlib
+from collections.abc import AsyncIterator
+
+import pytest
+from bench import report
+from bench.load import Figures, Shot, as_bytes, converse, write_all
+from bench.operations import filling, operations
+
+
+def test_the_table_has_a_row_for_each_operation() -> None:
+    figures = Figures(requests=1000, seconds=2.0, errors=0, p50=1.5, p99=9.25, cpu=0.1)
+    row = report.Measured("KV v2 read", 0.25, [(figures, 1000.0), (figures, 2000.0)])
+    lines = report.table([row]).splitlines()
+    assert [cell.strip() for cell in lines[2].strip("|").split("|")] == [
+        "KV v2 read",
+        "500/s",
+        "1.50 ms",
+        "9.25 ms",
+        "100 µs",
+        "0.38",
+        "0.25",
+    ]
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_errors_are_not_hidden() -> None:
+    figures = Figures(10, 1.0, 3, 1.0, 1.0)
+    assert report.Measured("x", 0.0, [(figures, 10.0)]).cells()[0] == "x (3 errors!)"
+
+
+def test_figures_go_to_their_place(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = tmp_path / "performance.md"
+    document.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    monkeypatch.setattr(report, "DOCUMENT", document)
+    report.write("new")
+    text = document.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert "\nnew\n" in text
+
+
+def test_the_document_has_that_place() -> None:
+    assert report.BEGIN in report.DOCUMENT.read_text()
+    assert report.END in report.DOCUMENT.read_text()
+
+
+@pytest.mark.parametrize("row", operations("t"), ids=lambda row: row.name)
+def test_operations_are_requests(row: object) -> None:
+    shot = getattr(row, "shot")  # noqa: B009 - any row
+    text = as_bytes("http://h:1", shot, 7)
+    assert text.startswith(f"{shot.method} {shot.path.replace('{n}', '7')} HTTP/1.1\r\nHost: h:1\r\n".encode())
+    assert text.endswith(b"\r\n\r\n" + shot.body.encode())
+
+
+@contextlib.asynccontextmanager
+async def answering(seen: list[bytes], status: int) -> AsyncIterator[str]:
+    """A server that answers everything with this status; gives its URL."""
+    done = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        done.append(asyncio.current_task())
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = head.partition(b"Content-Length: ")[2].partition(b"\r\n")[0]
+                seen.append(head.partition(b"\r\n")[0] + b" " + await reader.readexactly(int(length or 0)))
+                writer.write(b"HTTP/1.1 %d X\r\ncontent-length: 2\r\n\r\n{}" % status)
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await asyncio.gather(*filter(None, done))
+
+
+def test_our_own_loader_speaks_http() -> None:
+    async def main() -> None:
+        seen: list[bytes] = []
+        async with answering(seen, 200) as url:
+            await write_all(url, filling("t", 5), 2)
+            assert sorted(line.split()[1] for line in seen) == [b"/v1/secret/data/bench/s%d" % n for n in range(5)]
+            text = as_bytes(url, Shot("GET", "/v1/a"), 0)
+            assert [status async for status, _ in converse(url, iter([text]))] == [200]
+
+    asyncio.run(main())
+
+
+def test_a_refused_write_stops_the_filling() -> None:
+    async def main() -> None:
+        async with answering([], 403) as url:
+            with pytest.raises(RuntimeError, match="403"):
+                await write_all(url, filling("t", 3), 1)
+
+    asyncio.run(main())
