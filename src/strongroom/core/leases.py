@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import json
@@ -68,6 +68,8 @@ class Leases:
         self._store = LeaseStore(live)
         self._undoing = Undoing(live, self._store)
         self._expiration = Expiration(live, self._store.of_row, self._undoing.expire)
+        #: Asked before a lease is made, with its mount's UUID and the request's path; quotas set it.
+        self.admit: Callable[[str, str], Awaitable[None]] | None = None
 
     async def load(self) -> None:
         """Give up what requests of an earlier process had pending, and start the expiration. No lease is read."""
@@ -108,9 +110,12 @@ class Leases:
         Raises:
             BadRequest: the token is in its last use, so its leases would end at once.
             BadToken: the token has ended meanwhile.
+            TooManyRequests: a quota does not let it.
         """
         if token is not None and token.num_uses < 0:
             raise BadRequest(LAST_USE)
+        if self.admit is not None:
+            await self.admit(mount.info.uuid, path)
         now = self._clock.now_ns()
         granted = grant(_terms(mount, 0, ttl, max_ttl), now, now)
         last_ns = token.expire_ns if token is not None and token.batch else 0

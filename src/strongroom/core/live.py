@@ -16,6 +16,7 @@ from strongroom.core.audits import Audits
 from strongroom.core.context import SystemContext
 from strongroom.core.cors import Cors
 from strongroom.core.generate_root import GenerateRoot
+from strongroom.core.lease_quotas import LeaseQuotas
 from strongroom.core.leases import Leases
 from strongroom.core.locks import HeldLocks, Locks
 from strongroom.core.mounts import Mount, Mounts, new_entry
@@ -33,6 +34,7 @@ from strongroom.storage.transaction import Transaction, View
 
 if TYPE_CHECKING:
     from strongroom.core.core import Core
+    from strongroom.policy.match import ACL
 
 log = logging.getLogger("strongroom.core")
 
@@ -74,6 +76,7 @@ class Live:
         self.wrapping = Wrapping(self)
         self.audits = Audits(self)
         self.quotas = Quotas(self)
+        self.lease_quotas = LeaseQuotas(self)
         self.cors = Cors(self)
         self.ui_headers = UIHeaders(self)
         self.versions = Versions(self)
@@ -103,6 +106,7 @@ class Live:
             self.wrapping,
             self.audits,
             self.quotas,
+            self.lease_quotas,
             self.cors,
             self.ui_headers,
             self.versions,
@@ -180,8 +184,12 @@ class Live:
         caller: Caller,
         token: TokenEntry | None = None,
         leases: list[Lease] | None = None,
+        acl: ACL | None = None,
     ) -> Context:
-        """What a handler of this mount gets for a request. Leases that it takes are added to `leases`."""
+        """What a handler of this mount gets for a request. Leases that it takes are added to `leases`.
+
+        `acl` is what it may ask by what else its caller may do; without one that is nothing.
+        """
 
         async def lease(kind: str, data: Any, **terms: Any) -> Lease:
             made = await self.leases.create(mount, request.path, token, kind, data, **terms)
@@ -202,7 +210,7 @@ class Live:
         if mount.backend.privileged:
 
             def for_mount(other: Mount) -> Context:
-                return self.context(other, request, tx, held, caller=caller, token=token, leases=leases)
+                return self.context(other, request, tx, held, caller=caller, token=token, leases=leases, acl=acl)
 
             return SystemContext(core=self.core, live=self, transaction=tx, token=token, for_mount=for_mount, **base)
         return Context(**base)

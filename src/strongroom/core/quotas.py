@@ -3,17 +3,15 @@
 core/quota/rate-limit/<name>    RateLimitEntry, JSON: v (1), name, rate, interval and block_interval (seconds), mount
                                 (UUID, "" for all), suffix (path below it, may end in "*"), role, inheritable
 core/config/quotas              QuotaConfig, JSON: v (1), exempt_paths, audit, headers
-
-A rule names its mount by UUID: it moves with the mount, and is gone with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from strongroom.core.quota_rules import RuleTable
 from strongroom.core.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
@@ -47,11 +45,6 @@ class RateLimitEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     inheritable: bool = False
     v: int = 1
 
-    @property
-    def scope(self) -> tuple[str, str, str]:
-        """What it applies to; no two rules share one."""
-        return self.mount, self.suffix, self.role
-
 
 class QuotaConfig(msgspec.Struct, frozen=True):
     """What all rules share: paths without a limit, and whether refusals are audited and answers carry headers."""
@@ -62,7 +55,7 @@ class QuotaConfig(msgspec.Struct, frozen=True):
     v: int = 1
 
 
-class Rule:
+class RateRule:
     """A rule in use."""
 
     __slots__ = ("entry", "limiter")
@@ -71,27 +64,15 @@ class Rule:
         self.entry = entry
         self.limiter = RateLimiter(entry.rate, entry.interval, entry.block_interval)
 
-    def fits(self, path: str, role: str) -> bool:
-        """Whether it is about a path below its mount, and the role of a login there."""
-        entry = self.entry
-        if entry.role:
-            return entry.role == role
-        if entry.suffix.endswith("*"):
-            return path.startswith(entry.suffix[:-1])
-        return not entry.suffix or entry.suffix == path.rstrip("/")
-
 
 class Quotas:
     """The rules. Changes are written in a request's transaction; `apply`, `remove`, `configure` follow its commit."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
-        #: By name. Empty, requests pass without a look.
-        self.rules: dict[str, Rule] = {}
+        #: While it has no rules, requests pass without a look.
+        self.table: RuleTable[RateRule] = RuleTable()
         self.config = QuotaConfig()
-        self._everywhere: Rule | None = None
-        #: By the mount's UUID, the most specific first.
-        self._of_mount: dict[str, list[Rule]] = {}
         self._exempt: frozenset[str] = frozenset()
         self._exempt_below: tuple[str, ...] = ()
 
@@ -103,13 +84,10 @@ class Quotas:
         for name in await tx.list(PREFIX):
             entry = await tx.load(PREFIX + name, RateLimitEntry)
             if entry is not None and (not entry.mount or entry.mount in mounts):
-                self.rules[name] = Rule(entry)
+                self.apply(entry)
             else:
                 tx.delete(PREFIX + name)
         await tx.commit()
-        self._arrange()
-
-    # -- Changing ---------------------------------------------------------------------------------------------------
 
     def store(self, tx: Transaction, entry: RateLimitEntry) -> None:
         """Write a rule in a request's transaction."""
@@ -125,13 +103,11 @@ class Quotas:
 
     def apply(self, entry: RateLimitEntry) -> None:
         """Put a durable rule to use; it starts to count anew."""
-        self.rules[entry.name] = Rule(entry)
-        self._arrange()
+        self.table.put(RateRule(entry))
 
     def remove(self, name: str) -> None:
         """Forget a rule."""
-        self.rules.pop(name, None)
-        self._arrange()
+        self.table.drop(name)
 
     def configure(self, config: QuotaConfig) -> None:
         """Go by these settings."""
@@ -142,44 +118,6 @@ class Quotas:
         below = [path.removesuffix("*") if path.endswith("*") else path.rstrip("/") + "/" for path in paths if path]
         self._exempt_below = tuple(below)
 
-    def _arrange(self) -> None:
-        self._everywhere = None
-        self._of_mount = {}
-        for rule in sorted(self.rules.values(), key=_rank):
-            if rule.entry.mount:
-                self._of_mount.setdefault(rule.entry.mount, []).append(rule)
-            else:
-                self._everywhere = rule
-
-    # -- Asking -----------------------------------------------------------------------------------------------------
-
-    def same_scope(self, entry: RateLimitEntry) -> str | None:
-        """The name of another rule for the same thing."""
-        return next(
-            (name for name, rule in self.rules.items() if name != entry.name and rule.entry.scope == entry.scope), None
-        )
-
     def exempt(self, path: str) -> bool:
         """Whether a path has no limit."""
         return path.rstrip("/") in self._exempt or path.startswith(self._exempt_below)
-
-    def by_role(self, mount: str) -> bool:
-        """Whether any rule of a mount is about a role."""
-        return any(rule.entry.role for rule in self._of_mount.get(mount, ()))
-
-    def find(self, mount: str, path: str, role: str = "") -> Rule | None:
-        """The rule for a path below a mount ("" for none): one for the role, the path, the mount, or everything."""
-        for rule in self._of_mount.get(mount, ()):
-            if rule.fits(path, role):
-                return rule
-        return self._everywhere
-
-    def living(self) -> Iterable[RateLimitEntry]:
-        """The rules whose mounts are there."""
-        mounts = {mount.entry.uuid for mount in self._live.mounts}
-        return [rule.entry for rule in self.rules.values() if not rule.entry.mount or rule.entry.mount in mounts]
-
-
-def _rank(rule: Rule) -> tuple[bool, bool, int]:
-    entry = rule.entry
-    return not entry.role, not entry.suffix or entry.suffix.endswith("*"), -len(entry.suffix)

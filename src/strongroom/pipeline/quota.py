@@ -19,18 +19,18 @@ _ON_RECORD = Flags(unaudited=True)
 async def quota(call: Call) -> None:
     """Count the request against the rule that it falls under; raises `TooManyRequests`."""
     quotas = call.live.quotas
-    if not quotas.rules:
+    if not quotas.table.rules:
         return
     request = call.request
     if quotas.exempt(request.path):
         return
     found = call.live.mounts.find(request.path)
     if found is None:
-        rule = quotas.find("", request.path)
+        rule = quotas.table.find("", request.path)
     else:
         mount, path = found
-        role = await _role(call, mount, path) if quotas.by_role(mount.entry.uuid) else ""
-        rule = quotas.find(mount.entry.uuid, path, role)
+        role = await _role(call, mount, path) if quotas.table.by_role(mount.entry.uuid) else ""
+        rule = quotas.table.find(mount.entry.uuid, path, role)
     if rule is None:
         return
     verdict = rule.limiter.take(request.remote_address, int(call.live.clock.monotonic() * NANO))

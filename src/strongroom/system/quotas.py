@@ -1,13 +1,16 @@
-"""`sys/quotas`: how often clients may come."""
+"""`sys/quotas`: how often clients may come, and how many leases there may be."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
 from strongroom.api.args import Args, field
 from strongroom.api.fields import CommaList, Duration, Name
 from strongroom.core.context import SystemContext
+from strongroom.core.lease_quotas import LeaseCountEntry
+from strongroom.core.quota_rules import Scoped
 from strongroom.core.quotas import QuotaConfig, RateLimitEntry
 from strongroom.errors import BadRequest, NotFound
 from strongroom.system.engine import system
@@ -31,6 +34,16 @@ class RateLimitArgs(NameArgs):
     rate: float = field("How many requests a client address may make in an interval.")
     interval: Duration = field("The interval, one second unless given.", default=1)
     block_interval: Duration = field("How long a client that comes too often is shut out.")
+    inheritable: bool = field("Taken for Vault's sake; it has no effect, since there are no namespaces.")
+
+
+class LeaseCountArgs(NameArgs):
+    """A rule."""
+
+    type: str = field("Taken for Vault's sake; it has no effect.")
+    path: str = field("A mount, a path below one, which may end in *, or nothing for everything.")
+    role: str = field("Not taken: a lease does not know the role it came by.")
+    max_leases: int = field("How many leases, and service tokens, there may be.")
     inheritable: bool = field("Taken for Vault's sake; it has no effect, since there are no namespaces.")
 
 
@@ -69,24 +82,18 @@ async def write_config(ctx: SystemContext, args: ConfigArgs) -> None:
 @system.list("quotas/rate-limit")
 async def list_rules(ctx: SystemContext) -> dict[str, Any]:
     """List the rules."""
-    names = sorted(entry.name for entry in ctx.live.quotas.living())
-    if not names:
-        raise NotFound
-    return {"keys": names}
+    return _listed([rule.entry for rule in ctx.live.quotas.table.living(ctx.live)])
 
 
 @system.read("quotas/rate-limit/{name}")
 async def read_rule(ctx: SystemContext, args: NameArgs) -> dict[str, Any]:
     """Read a rule."""
-    entry = next((entry for entry in ctx.live.quotas.living() if entry.name == args.name), None)
+    entry = next((r.entry for r in ctx.live.quotas.table.living(ctx.live) if r.entry.name == args.name), None)
     if entry is None:
         raise NotFound
-    mount = ctx.live.mounts.by_uuid(entry.mount) if entry.mount else None
     return {
         "type": "rate-limit",
-        "name": entry.name,
-        "path": (mount.path if mount else "") + entry.suffix,
-        "role": entry.role,
+        **_shown(ctx, entry),
         "rate": int(entry.rate) if entry.rate.is_integer() else entry.rate,
         "interval": entry.interval,
         "block_interval": entry.block_interval,
@@ -112,9 +119,7 @@ async def write_rule(ctx: SystemContext, args: RateLimitArgs) -> None:
         role=args.role,
         inheritable=args.inheritable if "inheritable" in args.given else not mount,
     )
-    other = quotas.same_scope(entry)
-    if other is not None:
-        raise BadRequest(f'quota rule with similar properties exists under the name "{other}"')
+    _check_alone(quotas.table.same_scope(entry))
     quotas.store(ctx.transaction, entry)
     ctx.after_commit(partial(quotas.apply, entry))
 
@@ -125,6 +130,74 @@ async def delete_rule(ctx: SystemContext, args: NameArgs) -> None:
     await ctx.lock("config", "quotas")
     ctx.live.quotas.discard(ctx.transaction, args.name)
     ctx.after_commit(partial(ctx.live.quotas.remove, args.name))
+
+
+@system.list("quotas/lease-count")
+async def list_counts(ctx: SystemContext) -> dict[str, Any]:
+    """List the rules."""
+    return _listed([rule.entry for rule in ctx.live.lease_quotas.table.living(ctx.live)])
+
+
+@system.read("quotas/lease-count/{name}")
+async def read_count(ctx: SystemContext, args: NameArgs) -> dict[str, Any]:
+    """Read a rule, and count the leases that it is about."""
+    quotas = ctx.live.lease_quotas
+    entry = next((r.entry for r in quotas.table.living(ctx.live) if r.entry.name == args.name), None)
+    if entry is None:
+        raise NotFound
+    return {
+        "type": "lease-count",
+        **_shown(ctx, entry),
+        "max_leases": entry.max_leases,
+        "counter": await quotas.count(entry),
+        "inheritable": entry.inheritable,
+    }
+
+
+@system.write("quotas/lease-count/{name}")
+async def write_count(ctx: SystemContext, args: LeaseCountArgs) -> None:
+    """Limit how many leases and service tokens there may be; those that are there already stay."""
+    if args.max_leases <= 0:
+        raise BadRequest("'max_leases' is invalid")
+    if args.role:
+        raise BadRequest("a lease count quota is for a mount or a path, not for a role")
+    await ctx.lock("config", "quotas")
+    quotas = ctx.live.lease_quotas
+    mount, suffix = _place(ctx, args.path, "")
+    entry = LeaseCountEntry(
+        name=args.name,
+        max_leases=args.max_leases,
+        mount=mount,
+        suffix=suffix,
+        inheritable=args.inheritable if "inheritable" in args.given else not mount,
+    )
+    _check_alone(quotas.table.same_scope(entry))
+    quotas.store(ctx.transaction, entry)
+    ctx.after_commit(partial(quotas.apply, entry))
+
+
+@system.delete("quotas/lease-count/{name}")
+async def delete_count(ctx: SystemContext, args: NameArgs) -> None:
+    """Delete a rule, which need not exist."""
+    await ctx.lock("config", "quotas")
+    ctx.live.lease_quotas.discard(ctx.transaction, args.name)
+    ctx.after_commit(partial(ctx.live.lease_quotas.remove, args.name))
+
+
+def _listed(entries: Sequence[Scoped]) -> dict[str, Any]:
+    if not entries:
+        raise NotFound
+    return {"keys": [entry.name for entry in entries]}
+
+
+def _shown(ctx: SystemContext, entry: Scoped) -> dict[str, Any]:
+    mount = ctx.live.mounts.by_uuid(entry.mount) if entry.mount else None
+    return {"name": entry.name, "path": (mount.path if mount else "") + entry.suffix, "role": entry.role}
+
+
+def _check_alone(other: str | None) -> None:
+    if other is not None:
+        raise BadRequest(f'quota rule with similar properties exists under the name "{other}"')
 
 
 def _place(ctx: SystemContext, path: str, role: str) -> tuple[str, str]:

@@ -190,7 +190,7 @@ def test_a_rule_moves_with_its_mount_and_goes_with_it() -> None:
         await mount(server, "moved")
         assert [await passes(server, "moved/a") for _ in range(2)] == [True, True]
         await server.restart()
-        assert not server.live.quotas.rules
+        assert not server.live.quotas.table.rules
 
     served(scenario)
 
