@@ -82,7 +82,7 @@ class Args:
     given: frozenset[str] = frozenset()
 
     def __init_subclass__(cls) -> None:
-        cls.fields = dict(cls.fields)
+        cls.fields = {name: f for base in reversed(cls.__mro__) for name, f in vars(base).get("fields", {}).items()}
         hints = typing.get_type_hints(cls, include_extras=True)
         for name, declared in list(vars(cls).items()):
             if not isinstance(declared, Field):
@@ -111,9 +111,16 @@ class Args:
 
     @classmethod
     def parse(
-        cls, params: Mapping[str, str], data: Mapping[str, Any], raw: Mapping[str, msgspec.Raw]
+        cls,
+        params: Mapping[str, str],
+        data: Mapping[str, Any],
+        raw: Mapping[str, msgspec.Raw],
+        *,
+        complete: bool = True,
     ) -> tuple[Self, list[str]]:
         """Read the path's `params` and the request's `data`; return the arguments and the names nobody knows.
+
+        Without `complete` nothing is required.
 
         Raises:
             BadRequest: naming the field that cannot be read, or is missing.
@@ -133,7 +140,7 @@ class Args:
             if known is not None:
                 values[known.name] = _convert(known, key, text, {})
         for declared in cls.fields.values():
-            if declared.required and declared.name not in values:
+            if complete and declared.required and declared.name not in values:
                 raise BadRequest(declared.required)
         return cls(**values), sorted(unknown)
 

@@ -131,6 +131,9 @@ def _body(route: Route) -> dict[str, Any]:
         properties[name] = {"description": field.help, **_schema(field)}
         if field.deprecated:
             properties[name]["deprecated"] = True
+    if route.batch is not None:
+        items = {"type": "array", "items": {"type": "object"}}
+        properties[route.batch.name] = {"description": "Inputs of their own; the others are ignored then.", **items}
     schema: dict[str, Any] = {"type": "object", "properties": properties}
     if route.free_form:
         schema["additionalProperties"] = True

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from strongroom.api.args import Args
+from strongroom.api.batch import PARTIAL, Batch, Items, parse_items, run_items
 from strongroom.api.context import Context
-from strongroom.api.messages import Operation
+from strongroom.api.messages import Operation, Request
 from strongroom.errors import UnsupportedOperation, UnsupportedPath
 
 C = TypeVar("C", bound=Context)
@@ -42,6 +43,8 @@ class Flags:
     """Works while the server is sealed."""
     standby_local: bool = False
     """A standby answers it itself."""
+    login: bool = False
+    """Its failures count towards locking out the name that it claims (`Engine.login_name`)."""
     unaudited: bool = False
     """Leaves no audit entry."""
     root_only: bool = False
@@ -69,6 +72,7 @@ class Route:
     flags: Flags
     exists: Exists | None = None
     free_form: bool = False
+    batch: Batch | None = None
     summary: str = ""
     description: str = ""
     regex: re.Pattern[str] = field(init=False)
@@ -80,6 +84,30 @@ class Route:
     def parameters(self) -> list[str]:
         """The names of the path's parameters."""
         return [m[1] for m in _PARAMETER.finditer(self.pattern)]
+
+    def parse(self, params: Mapping[str, str], request: Request) -> tuple[Any, list[str]]:
+        """The handler's arguments (or a batch of them), and the names of parameters that it does not know."""
+        if self.args is None:
+            return None, [] if self.free_form else sorted(request.data)
+        if self.batch is not None and self.batch.given(request.data):
+            return parse_items(self.batch, self.args, params, request.data, request.raw), []
+        arguments, unknown = self.args.parse(params, request.data, request.raw)
+        known = self.batch is not None and {PARTIAL, self.batch.name}
+        return arguments, [] if self.free_form else [n for n in unknown if not known or n not in known]
+
+    async def run(self, ctx: Any, arguments: Any) -> Any:
+        """Call the handler with what `parse` gave."""
+        if self.args is None:
+            return await self.handler(ctx)
+        if isinstance(arguments, Items):
+            assert self.batch is not None
+            return await run_items(self.batch, self.args, self.handler, ctx, arguments)
+        return await self.handler(ctx, arguments)
+
+    async def there(self, ctx: Any, arguments: Any) -> bool:
+        """Whether a write would change what is there, rather than create it."""
+        assert self.exists is not None
+        return await self.exists(ctx, arguments.shared if isinstance(arguments, Items) else arguments)
 
 
 def _regex(pattern: str) -> str:
@@ -111,11 +139,19 @@ class Engine(Generic[C]):
         self.on_mount: Callable[[C], Awaitable[None]] | None = None
         #: The role that a login names, for limits by role: called with the path below the mount.
         self.role_of: Callable[[C, str], Awaitable[str]] | None = None
+        #: The name that the arguments of a login claim, as it is counted for lockouts; "" for none.
+        self.login_name: Callable[[Any], str] = lambda _: ""
         #: The message of a 404 for a path without a route; None for the usual one.
         self.unknown_path: Callable[[str, Operation], Exception] | None = None
 
     def _declare(
-        self, operation: Operation, pattern: str, exists: Exists | None, free_form: bool, flags: dict[str, bool]
+        self,
+        operation: Operation,
+        pattern: str,
+        flags: dict[str, bool],
+        exists: Exists | None = None,
+        free_form: bool = False,
+        batch: Batch | None = None,
     ) -> Callable[[H], H]:
         def register(handler: H) -> H:
             hints = typing.get_type_hints(handler, include_extras=True)
@@ -130,6 +166,7 @@ class Engine(Generic[C]):
                     Flags(**flags),
                     exists,
                     free_form or self.free_form,
+                    batch,
                     doc[0].strip(),
                     doc[2].strip(),
                 )
@@ -145,25 +182,35 @@ class Engine(Generic[C]):
 
     def read(self, pattern: str, **flags: bool) -> Callable[[H], H]:
         """Declare a GET."""
-        return self._declare(Operation.READ, pattern, None, False, flags)
+        return self._declare(Operation.READ, pattern, flags)
 
     def list(self, pattern: str, **flags: bool) -> Callable[[H], H]:
         """Declare a LIST (or GET with `list=true`)."""
-        return self._declare(Operation.LIST, pattern, None, False, flags)
+        return self._declare(Operation.LIST, pattern, flags)
 
     def delete(self, pattern: str, **flags: bool) -> Callable[[H], H]:
         """Declare a DELETE."""
-        return self._declare(Operation.DELETE, pattern, None, False, flags)
+        return self._declare(Operation.DELETE, pattern, flags)
 
     def patch(self, pattern: str, **flags: bool) -> Callable[[H], H]:
         """Declare a PATCH with a JSON merge patch."""
-        return self._declare(Operation.PATCH, pattern, None, False, flags)
+        return self._declare(Operation.PATCH, pattern, flags)
 
     def write(
-        self, pattern: str, *, exists: Exists | None = None, free_form: bool = False, **flags: bool
+        self,
+        pattern: str,
+        *,
+        exists: Exists | None = None,
+        free_form: bool = False,
+        batch: Batch | str = "",
+        **flags: bool,
     ) -> Callable[[H], H]:
-        """Declare a POST or PUT. With `exists`, writing what is not there needs `create`, else `update`."""
-        return self._declare(Operation.UPDATE, pattern, exists, free_form, flags)
+        """Declare a POST or PUT. With `exists`, writing what is not there needs `create`, else `update`.
+
+        With `batch`, the name of a list of objects, the handler is called for each of them where that is given.
+        """
+        taken = Batch(batch) if isinstance(batch, str) and batch else batch or None
+        return self._declare(Operation.UPDATE, pattern, flags, exists, free_form, taken)
 
     def revoke(self, lease_kind: str) -> Callable[[Revoker], Revoker]:
         """Declare how leases of a kind are undone; called with what the lease was given to remember."""

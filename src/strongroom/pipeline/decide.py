@@ -5,7 +5,7 @@ from __future__ import annotations
 from strongroom.api.messages import Operation
 from strongroom.errors import PermissionDenied, PolicyError, RequestError
 from strongroom.pipeline.call import Call
-from strongroom.pipeline.dispatch import make_context, parse_arguments
+from strongroom.pipeline.dispatch import make_context
 
 
 async def decide(call: Call) -> None:
@@ -54,14 +54,13 @@ async def _create_or_update(call: Call) -> None:
     """
     request, route = call.request, call.route
     assert route is not None
-    assert route.exists is not None
     create, update = (_allowed(call, operation) for operation in (Operation.CREATE, Operation.UPDATE))
     there = update
     if create or update:
         try:
-            call.arguments, call.unknown = parse_arguments(route, call.params, request)
+            call.arguments, call.unknown = route.parse(call.params, request)
             call.context = make_context(call)
-            there = await route.exists(call.context, call.arguments)
+            there = await route.there(call.context, call.arguments)
         except RequestError as e:
             call.arguments_error = e
     if not there:

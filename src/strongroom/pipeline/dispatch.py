@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
 from strongroom.api.context import Context
 from strongroom.api.help import help_for
-from strongroom.api.messages import Operation, Request, Response
-from strongroom.api.routes import Route
+from strongroom.api.messages import Operation, Response
 from strongroom.core.context import SystemContext
 from strongroom.pipeline.call import Call
 
@@ -27,13 +25,12 @@ async def dispatch(call: Call) -> None:
     route = call.route
     assert route is not None
     if call.context is None:
-        call.arguments, call.unknown = parse_arguments(route, call.params, call.request)
+        call.arguments, call.unknown = route.parse(call.params, call.request)
         call.context = make_context(call)
     call.context.caller.sudo = call.caller.sudo
     if isinstance(call.context, SystemContext):
         call.context.acl = call.acl
-    result = await (route.handler(call.context) if route.args is None else route.handler(call.context, call.arguments))
-    call.response = response = as_response(result)
+    call.response = response = as_response(await route.run(call.context, call.arguments))
     if call.context.warnings:
         response.warnings = [*response.warnings, *call.context.warnings]
     if call.unknown and response.bare is None and not response.empty:
@@ -44,14 +41,6 @@ def _ignored(names: list[str]) -> str:
     shown = [name if len(name) <= MOST_CHARS else name[:MOST_CHARS] + "..." for name in names[:MOST_NAMES]]
     more = ["..."] if len(names) > MOST_NAMES else []
     return f"Endpoint ignored these unrecognized parameters: [{' '.join(shown + more)}]"
-
-
-def parse_arguments(route: Route, params: Mapping[str, str], request: Request) -> tuple[Any, list[str]]:
-    """The handler's arguments, and the names of parameters that it does not know."""
-    if route.args is None:
-        return None, [] if route.free_form else sorted(request.data)
-    arguments, unknown = route.args.parse(params, request.data, request.raw)
-    return arguments, [] if route.free_form else unknown
 
 
 def make_context(call: Call) -> Context:
@@ -65,6 +54,7 @@ def make_context(call: Call) -> Context:
         caller=call.caller,
         token=call.token,
         leases=call.leases,
+        acl=call.acl,
     )
 
 

@@ -7,7 +7,7 @@ from strongroom.api.messages import Request, Response
 from strongroom.core.core import Core
 from strongroom.core.live import Live, sealed_context
 from strongroom.errors import RequestError, Sealed, UnsupportedOperation
-from strongroom.pipeline.dispatch import as_response, parse_arguments
+from strongroom.pipeline.dispatch import as_response
 from strongroom.pipeline.failure import unexpected
 
 
@@ -39,7 +39,6 @@ async def _answer(core: Core, request: Request) -> Response:
         if not route.flags.sealed_ok:
             break
         context = sealed_context(core, request, MountInfo(path=path, type=engine.type, uuid="", accessor=""))
-        arguments, _ = parse_arguments(route, params, request)
-        result = await (route.handler(context) if arguments is None else route.handler(context, arguments))
-        return as_response(result)
+        arguments, _ = route.parse(params, request)
+        return as_response(await route.run(context, arguments))
     raise Sealed
