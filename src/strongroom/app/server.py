@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from strongroom import VAULT_VERSION, __version__
+from strongroom.api.messages import Request
 from strongroom.app.compose import build_core, streams
 from strongroom.app.dev import DevKeys, dev_config, open_dev, write_private
 from strongroom.config import SealConfig, ServerConfig, StorageConfig, load
@@ -23,6 +24,7 @@ from strongroom.server.listeners import Bound
 from strongroom.server.logging import Log
 
 log = logging.getLogger("strongroom.core")
+requests_log = logging.getLogger("strongroom.requests")
 
 TOKEN_FILE = ".vault-token"  # noqa: S105 - a file's name
 
@@ -182,6 +184,20 @@ def _check_backends(config: ServerConfig) -> None:
         if not block.available:
             text = f'{kind} "{block.type}" is understood, but this release does not have it yet'
             raise block.place.error(text, fix)
+
+
+def _log_request(level: int, request: Request, status: int, seconds: float) -> None:
+    """A line for a finished request: what it was, never what was in it."""
+    requests_log.log(
+        level,
+        "request %s: %s %s from %s: status %d in %.1f ms",
+        request.id,
+        request.operation,
+        request.path,
+        request.remote_address,
+        status,
+        seconds * 1000,
+    )
 
 
 def _rows(config: ServerConfig, bound: list[Bound]) -> dict[str, str]:
