@@ -52,6 +52,8 @@ class Tokens:
         self.revocation = Revocation(live, self.store)
         #: Gives the entity of an alias of the token method, by its name; the identity store sets it.
         self.entity_of_alias: Callable[[str], Awaitable[str]] = _no_entities
+        #: Asked before a service token is made, with its mount's UUID and the request's path; quotas set it.
+        self.admit: Callable[[str, str], Awaitable[None]] | None = None
 
     async def load(self) -> None:
         """Read the salt; no token is read."""
@@ -119,6 +121,7 @@ class Tokens:
         Raises:
             BadRequest: the first rule that the request breaks.
             BadToken: the parent has ended meanwhile.
+            TooManyRequests: a quota does not let it.
         """
         made = await draft(args, maker, self._clock.now_ns(), self.entity_of_alias)
         warnings = made.warnings + [
@@ -126,6 +129,8 @@ class Tokens:
             for name in made.entry.policies
             if not await self._live.policies.exists(name)
         ]
+        if self.admit is not None and not made.entry.batch:
+            await self.admit(maker.mount.uuid, maker.path)
         async with AsyncExitStack() as stack:
             if made.id:
                 await self._claim(stack, made)
@@ -153,6 +158,7 @@ class Tokens:
 
         Raises:
             BadRequest: the method asked for a root token.
+            TooManyRequests: a quota does not let it.
         """
         now = self._clock.now_ns()
         info = mount.info
@@ -169,6 +175,8 @@ class Tokens:
         )
         granted = grant(terms, now, now)
         kind = _login_type(info.token_type, auth.token_type)
+        if self.admit is not None and kind != "batch":
+            await self.admit(info.uuid, path)
         source = info.path.removeprefix("auth/").replace("/", "-")
         token, entry = self.store.issue(
             tx,
