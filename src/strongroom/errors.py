@@ -3,6 +3,7 @@
 StrongroomError
 ├── RequestError                what a client is told, word for word
 │   ├── BadRequest              400, malformed or unacceptable input
+│   │   └── InvalidCredentials  a login that proved nothing; counts towards a lockout
 │   ├── PermissionDenied        403, a valid token without the right
 │   ├── BadToken                403, no token or one that is no good
 │   ├── NotFound                404, an empty list of errors
@@ -70,6 +71,10 @@ class RequestError(StrongroomError):
 
 class BadRequest(RequestError):
     """400."""
+
+
+class InvalidCredentials(BadRequest):
+    """400 for a login whose name or secret is wrong; which of them, only the `reason` may tell."""
 
 
 class PermissionDenied(RequestError):

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from strongroom.api.messages import Lease, Request
+from strongroom.api.messages import Lease, Operation, Request
 from strongroom.clock import Clock
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -78,7 +78,18 @@ class Caller:
 class Context:
     """One request's view of the server, for its handler."""
 
-    __slots__ = ("_background", "_lease", "_lock", "caller", "clock", "mount", "request", "storage", "warnings")
+    __slots__ = (
+        "_background",
+        "_decide",
+        "_lease",
+        "_lock",
+        "caller",
+        "clock",
+        "mount",
+        "request",
+        "storage",
+        "warnings",
+    )
 
     def __init__(
         self,
@@ -90,7 +101,8 @@ class Context:
         clock: Clock,
         lock: Callable[[str], Awaitable[None]],
         lease: Callable[..., Awaitable[Lease]],
-        background: Callable[[str, Callable[[Any], Awaitable[None]]], bool] | None = None,
+        background: Callable[[str, Callable[[Any], Awaitable[bool]]], bool] | None = None,
+        decide: Callable[..., Any] | None = None,
     ) -> None:
         self.request = request
         self.mount = mount
@@ -101,6 +113,7 @@ class Context:
         self._lock = lock
         self._lease = lease
         self._background = background
+        self._decide = decide
 
     def warn(self, text: str) -> None:
         """Add a warning to the answer."""
@@ -119,11 +132,11 @@ class Context:
         """
         return await self._lease(kind, data, ttl=ttl, max_ttl=max_ttl, renewable=renewable)
 
-    def background(self, name: str, action: Callable[[Any], Awaitable[None]]) -> bool:
-        """Run `action` after the request, with a context of this mount and a transaction of its own.
+    def background(self, name: str, step: Callable[[Any], Awaitable[bool]]) -> bool:
+        """Run `step` after the request, again and again until it returns False.
 
-        False when work of this name is under way at the mount already. `action` holds a lock only while it needs it:
-        what it wants to be durable on the way it does in further actions.
+        Each time it gets a context of this mount with a transaction of its own, so that long work is durable on the
+        way and holds no lock for long. False when work of this name is under way at the mount already.
         """
         assert self._background is not None
-        return self._background(name, action)
+        return self._background(name, step)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from strongroom.api.backend import Backend, backend
 from strongroom.api.messages import Operation, Request, Response
 from strongroom.api.routes import Engine
+from strongroom.auth.methods import METHODS
 from strongroom.auth.token import token
 from strongroom.clock import Clock
 from strongroom.config import ServerConfig
@@ -58,7 +59,7 @@ def build_core(config: ServerConfig, *, clock: Clock | None = None, storage: Sto
     return Core(
         config=config,
         storage=storage or open_storage(config.storage.type, config.storage.settings, clock),
-        catalog=Catalog((*BACKENDS, *OWN)),
+        catalog=Catalog((*BACKENDS, *METHODS, *OWN)),
         default_mounts=DEFAULT_MOUNTS,
         always={"sys/": system},
         clock=clock,

@@ -12,7 +12,7 @@ from strongroom.api.fields import CommaList, Duration, Name
 from strongroom.api.messages import Response
 from strongroom.auth.token_engine import token as engine
 from strongroom.core.context import SystemContext
-from strongroom.core.token_cidrs import parse_cidrs
+from strongroom.api.cidrs import parse_cidrs
 from strongroom.core.token_model import sanitize
 from strongroom.core.token_roles import ROLE, RoleEntry, check_role, load_role
 from strongroom.errors import BadRequest, NotFound

@@ -205,6 +205,7 @@ class Live:
             "clock": self.clock,
             "lock": held.take,
             "lease": lease,
+            "decide": acl.decide if acl is not None else None,
             "background": lambda name, action: self._background(mount, name, action),
         }
         if mount.backend.privileged:
@@ -215,11 +216,18 @@ class Live:
             return SystemContext(core=self.core, live=self, transaction=tx, token=token, for_mount=for_mount, **base)
         return Context(**base)
 
-    def _background(self, mount: Mount, name: str, action: Callable[[Any], Awaitable[None]]) -> bool:
+    def _background(self, mount: Mount, name: str, step: Callable[[Any], Awaitable[bool]]) -> bool:
         task = f"{name} at {mount.path}"
         if self.tasks.running(task):
             return False
-        self.tasks.spawn(task, lambda: self.on_behalf(mount, action))
+
+        async def work() -> None:
+            more = True
+            while more and not mount.gone:
+                more = await self.on_behalf(mount, step)
+                await asyncio.sleep(0)  # between steps whoever waits gets a turn
+
+        self.tasks.spawn(task, work)
         return True
 
     async def on_behalf(self, mount: Mount, action: Callable[[Any], Awaitable[Any]]) -> Any:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from strongroom.api.messages import Auth
 from strongroom.core.lease_ttl import Terms, grant
-from strongroom.core.token_cidrs import within
+from strongroom.api.cidrs import within
 from strongroom.core.token_create import CreateArgs, Draft, Maker, draft
 from strongroom.core.token_model import (
     ORPHAN,

@@ -49,7 +49,7 @@ class Salt:
 
     def name(self, text: str) -> str:
         """HMAC-SHA256 of the text's UTF-8, as 64 hexadecimal digits."""
-        return hmac.digest(self._key, text.encode(), "sha256").hex()
+        return hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), "sha256").hex()
 
     def audit_hash(self, text: str) -> str:
         """The same as audit entries write it, with `hmac-sha256:` before it."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strongroom.core.token_cidrs import parse_cidrs, within
+from strongroom.api.cidrs import parse_cidrs, within
 from strongroom.errors import BadRequest
 
 

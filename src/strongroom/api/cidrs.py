@@ -1,4 +1,4 @@
-"""From which addresses a token may be used."""
+"""Addresses and networks: from where something may be used."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from strongroom.errors import BadRequest
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-def parse_cidrs(texts: Iterable[str], what: str) -> tuple[str, ...]:
+def parse_cidrs(texts: Iterable[str], what: str = "") -> tuple[str, ...]:
     """Addresses and networks as they are shown: a single address has no mask.
 
     What is no address but has a slash is taken for the path of a unix socket; no caller comes from one, so a mistyped
     mask shuts everybody out.
 
     Raises:
-        BadRequest: it begins with `what`.
+        BadRequest: it begins with `what`, if that is given.
     """
     return tuple(_shown(text.strip(), what) for text in texts if text.strip())
 
@@ -29,8 +29,9 @@ def _shown(text: str, what: str) -> str:
     except ValueError:
         if "/" in text:
             return text
+        prefix = f"{what}: " if what else ""
         raise BadRequest(
-            f'{what}: error parsing address "{text}": Unable to convert "{text}" to an IPv4 or IPv6 address, '
+            f'{prefix}error parsing address "{text}": Unable to convert "{text}" to an IPv4 or IPv6 address, '
             "or a UNIX Socket"
         ) from None
     return str(network.network_address) if network.prefixlen == network.max_prefixlen else text
@@ -58,3 +59,34 @@ def within(cidrs: tuple[str, ...], address: str) -> bool:
     if isinstance(caller, ipaddress.IPv6Address) and caller.ipv4_mapped is not None:
         caller = caller.ipv4_mapped
     return any(caller in network for network in _networks(cidrs))
+
+
+def parse_networks(texts: Iterable[str]) -> tuple[str, ...]:
+    """Networks, each with its mask, kept as they are written.
+
+    Raises:
+        BadRequest: one is none.
+    """
+    kept = tuple(text.strip() for text in texts if text.strip())
+    for text in kept:
+        try:
+            ipaddress.ip_network(text if "/" in text else "", strict=False)
+        except ValueError:
+            raise BadRequest(f"failed to validate CIDR blocks: invalid CIDR address: {text}") from None
+    return kept
+
+
+def subset(inner: Iterable[str], outer: tuple[str, ...]) -> bool:
+    """Whether each inner network lies in one of the outer ones; without outer ones every network does."""
+    if not outer:
+        return True
+    around = _networks(outer)
+    return all(any(_inside(network, other) for other in around) for network in _networks(tuple(inner)))
+
+
+def _inside(network: Network, other: Network) -> bool:
+    if isinstance(network, ipaddress.IPv4Network) and isinstance(other, ipaddress.IPv4Network):
+        return network.subnet_of(other)
+    if isinstance(network, ipaddress.IPv6Network) and isinstance(other, ipaddress.IPv6Network):
+        return network.subnet_of(other)
+    return False

@@ -1,0 +1,10 @@
+"""`METHODS`: the auth methods that can be enabled."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from strongroom.api.backend import Backend
+from strongroom.auth import approle
+
+METHODS: Final[tuple[Backend, ...]] = (approle.BACKEND,)
