@@ -77,7 +77,11 @@ def files(tmp_path: Path) -> Files:
 
 def test_the_handbooks_configuration_is_understood_whole(files: Files) -> None:
     config, warnings = files.load(SEED)
-    assert warnings == []
+    assert [text.partition(": ")[0] for text in warnings] == [
+        "ui is understood, but has no effect yet",
+        "storage.postgresql.ha_enabled is understood, but has no effect yet",
+        "telemetry is understood, but has no effect yet",
+    ]
     assert config.ui
     assert config.api_addr == "https://vault.vault.svc.cluster.local:8200"
     assert config.cluster_addr == "https://vault-0.vault.vault.svc.cluster.local:8201"
@@ -192,7 +196,7 @@ def test_files_add_up(files: Files) -> None:
         'ui = false\nlistener "unix" { address = "/run/s" }\ntelemetry { metrics_prefix = "x" }\n'
         'max_lease_ttl = "9999h"',
     )
-    assert warnings == []
+    assert not any("unknown" in text for text in warnings)
     assert (config.ui, config.log_level, config.max_lease_ttl) == (False, "debug", 9999 * 3600)
     assert [one.type for one in config.listeners] == ["tcp", "unix"]
     assert (config.telemetry.disable_hostname, config.telemetry.metrics_prefix) == (True, "x")
@@ -217,7 +221,7 @@ def test_json_is_the_same_configuration(files: Files) -> None:
         "ha_storage": {"consul": {"token": "t"}},
     }
     config, warnings = load([files.write(json.dumps(text), "c.json")], environ={})
-    assert warnings == []
+    assert not any("unknown" in text for text in warnings)
     assert (config.storage.type, config.storage.settings["path"]) == ("file", "/data")
     assert [one.address for one in config.listeners] == ["127.0.0.1:1", "/s"]
     assert config.telemetry.disable_hostname
@@ -280,16 +284,72 @@ def test_unknown_keys_warn_with_place_and_suggestion(files: Files) -> None:
         + 'clustr_name = "x"\nnonsense {}\nlistener "tcp" {\n tls_disable = true\n  adress = "x"\n}\n'
         + 'entropy "seal" {}\n'
     )
-    _, warnings = files.load(text + 'plugin_directory = "/p"\nui = true\nui = false')
+    _, warnings = files.load(text + 'plugin_directory = "/p"\ncache_size = 1\ncache_size = 2')
     at = f"{files.folder}/c0.hcl"
     assert sorted(warnings) == [
         f"block entropy at {at}:12:1 has no effect in Strongroom",
+        f"field cache_size is set again at {at}:15:1; the one at {at}:14:1 is ignored",
         f"field plugin_directory at {at}:13:1 has no effect in Strongroom",
-        f"field ui is set again at {at}:15:1; the one at {at}:14:1 is ignored",
         f'unknown or unsupported field adress found in configuration at {at}:10:3; did you mean "address"?',
         f'unknown or unsupported field clustr_name found in configuration at {at}:6:1; did you mean "cluster_name"?',
         f"unknown or unsupported field nonsense found in configuration at {at}:7:1",
     ]
+
+
+SWITCH = "unauthenticated_metrics_access"
+PENDING: list[tuple[str, str, tuple[int, int]]] = [
+    ("ui = true", "ui", (1, 1)),
+    ("\nintrospection_endpoint = true", "introspection_endpoint", (2, 1)),
+    ('listener "unix" {\n address = "/s"\n http_read_timeout = "30s"\n}', "listener.unix.http_read_timeout", (3, 2)),
+    (
+        f'listener "unix" {{\n address = "/s"\n telemetry {{\n  {SWITCH} = true\n }}\n}}',
+        f"listener.unix.telemetry.{SWITCH}",
+        (4, 3),
+    ),
+    ('storage "raft" {\n path = "/d"\n ha_enabled = "true"\n}', "storage.raft.ha_enabled", (3, 2)),
+    ('seal "shamir" { disabled = true }', "seal.shamir.disabled", (1, 17)),
+    ('ha_storage "consul" {}', 'ha_storage "consul"', (1, 1)),
+    ('service_registration "kubernetes" {}', 'service_registration "kubernetes"', (1, 1)),
+    ("telemetry { disable_hostname = true }", "telemetry", (1, 1)),
+]
+
+
+@pytest.mark.parametrize(("text", "name", "place"), PENDING)
+def test_what_is_not_acted_on_yet_warns_with_its_place(
+    files: Files, text: str, name: str, place: tuple[int, int]
+) -> None:
+    _, warnings = files.load(text, complete=False)
+    at = ":".join(str(part) for part in (f"{files.folder}/c0.hcl", *place))
+    assert warnings == [f"{name} is understood, but has no effect yet: {at}"]
+
+
+def test_it_warns_too_when_the_environment_sets_it(files: Files) -> None:
+    assert files.load("", complete=False, VAULT_UI="1")[1] == ["ui is understood, but has no effect yet: VAULT_UI"]
+
+
+@pytest.mark.parametrize("text", ["ui = false", 'storage "inmem" { ha_enabled = false }', 'seal "shamir" {}'])
+def test_what_is_switched_off_is_no_matter(files: Files, text: str) -> None:
+    assert files.load(text, complete=False)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("common", "own", "longest"),
+    [
+        ("", "", 90),
+        ("", "5s", 5),
+        ("10s", "", 10),
+        ("10s", "5s", 5),
+        ("10s", "0", 10),
+        ("0", "0", 90),
+    ],
+)
+def test_the_longest_time_of_a_request_is_the_listeners_or_the_common_one(
+    files: Files, common: str, own: str, longest: float
+) -> None:
+    top = f'default_max_request_duration = "{common}"\n' if common else ""
+    inner = f'max_request_duration = "{own}"\n' if own else ""
+    config = files.config(f'listener "unix" {{\n address = "/s"\n {inner}}}\n', top)
+    assert [one.max_request_duration for one in config.listeners] == [longest]
 
 
 TCP = 'listener "tcp" {{ tls_disable = true\n{} }}'
@@ -298,10 +358,16 @@ ERRORS: list[tuple[str, tuple[int, int], str, str]] = [
     ("max_lease_ttl = -5", (1, 17), "max_lease_ttl: a duration cannot be negative", "Write a duration"),
     ("max_lease_ttl = true", (1, 17), "max_lease_ttl: could not parse duration from bool", "Write a duration"),
     ('max_lease_ttl = "1500ms"', (1, 17), "max_lease_ttl: expected whole seconds", "Write a duration of whole"),
-    ('ui = "maybe"', (1, 6), "ui: cannot parse '' as bool", "Write true or false"),
+    ('ui = "maybe"', (1, 6), "ui: expected true or false", "Write true or false"),
     ("ui {}", (1, 4), "ui: expected true or false", "Write true or false"),
     ('ui "x" {}', (1, 1), "ui: expected a value, not a block", "Write true or false"),
-    ('\n  cache_size = "many"', (2, 16), "cache_size: ", "Write a whole number"),
+    ('\n  cache_size = "many"', (2, 16), "cache_size: expected a whole number", "Write a whole number"),
+    (
+        TCP.format('telemetry { unauthenticated_metrics_access = "often" }'),
+        (2, 46),
+        "listener.tcp.telemetry.unauthenticated_metrics_access: expected true or false",
+        "Write true or false",
+    ),
     ("cluster_name = []", (1, 16), "cluster_name: expected a text", "Write a text"),
     ('log_level = "loud"', (1, 13), 'log_level: "loud" is not known here', "Use one of trace, debug"),
     ('default_lease_ttl = "2h"\nmax_lease_ttl = "1h"', (1, 1), "default_lease_ttl is longer", "Raise max_lease_ttl"),

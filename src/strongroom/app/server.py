@@ -21,7 +21,7 @@ from strongroom.pipeline import handle
 from strongroom.server import process
 from strongroom.server.edge import Edge
 from strongroom.server.listeners import Bound
-from strongroom.server.logging import Log
+from strongroom.server.logging import LEVELS, Log
 
 log = logging.getLogger("strongroom.core")
 requests_log = logging.getLogger("strongroom.requests")
@@ -75,7 +75,8 @@ def _dev(paths: list[Path], address: str, folder: str) -> tuple[ServerConfig, li
     if not paths:
         return config, []
     loaded, warnings = load(paths, complete=False)
-    listeners = (*config.listeners, *loaded.listeners)
+    own = (replace(one, max_request_duration=loaded.request_duration) for one in config.listeners)
+    listeners = (*own, *loaded.listeners)
     return replace(loaded, storage=config.storage, listeners=listeners, disable_mlock=True), warnings
 
 
@@ -125,9 +126,11 @@ class Server:
         config = self._config
         headers = {"X-Vault-Hostname": os.uname().nodename} if config.enable_response_header_hostname else None
         printable = not config.disable_printable_check
+        level = LEVELS.get(config.log_requests_level)
         return Edge(
             partial(handle, core),
             streams=streams,
+            watch=partial(_log_request, level) if level is not None else None,
             origins=lambda: core.live.cors if core.live is not None else None,
             headers=headers,
             printable=printable,

@@ -4,7 +4,7 @@
 """
 
 from strongroom.config.backends import SEALS, SERVICE_REGISTRATIONS, STORAGES, Backend
-from strongroom.config.load import SECTIONS, load
+from strongroom.config.load import PENDING_BLOCKS, SECTIONS, load
 from strongroom.config.sanitize import sanitized
 from strongroom.config.schema import (
     Listener,
@@ -19,6 +19,7 @@ from strongroom.config.schema import (
 from strongroom.config.settings import Setting
 
 __all__ = [
+    "PENDING_BLOCKS",
     "SEALS",
     "SECTIONS",
     "SERVICE_REGISTRATIONS",

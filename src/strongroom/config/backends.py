@@ -37,7 +37,7 @@ def _tls(*, ca: str = "tls_ca_file") -> tuple[Setting, ...]:
 
 #: What Vault takes in every storage block.
 _COMMON = (
-    _row("ha_enabled", "bool", False, "Let several nodes share this storage, one of them active."),
+    _row("ha_enabled", "bool", False, "Let several nodes share this storage, one of them active.", pending=True),
     _row("redirect_addr", "text", "", "Older name of the top-level api_addr."),
     _row("api_addr", "text", "", "Older place of the top-level api_addr."),
     _row("cluster_addr", "text", "", "Older place of the top-level cluster_addr."),
@@ -133,7 +133,7 @@ STORAGES: Mapping[str, Backend] = {
     ),
 }
 
-_DISABLED = _row("disabled", "bool", False, "Migrate away from this seal.")
+_DISABLED = _row("disabled", "bool", False, "Migrate away from this seal.", pending=True)
 
 SEALS: Mapping[str, Backend] = {
     "shamir": Backend(available=True, settings=(_DISABLED,)),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,6 +47,8 @@ LISTENERS: Mapping[str, tuple[Setting, ...]] = {
 _STORAGE_NAMES = {"storage": "storage", "backend": "storage", "ha_storage": "ha_storage", "ha_backend": "ha_storage"}
 #: Blocks that Vault knows and that change nothing here.
 _INERT_BLOCKS = ("entropy", "replication", "sentinel", "reporting", "kms_library", "kms", "license")
+#: Blocks of which nothing is acted on yet.
+PENDING_BLOCKS = frozenset({"ha_storage", "service_registration", "telemetry", "user_lockout"})
 _BLOCKS = ("listener", *_STORAGE_NAMES, "seal", "telemetry", "service_registration", "user_lockout", *_INERT_BLOCKS)
 
 
@@ -134,14 +136,22 @@ class _Draft:
         for block in blocks(body, "service_registration", 1):
             self.registration = self._backend(ServiceRegistration, "service_registration", SERVICE_REGISTRATIONS, block)
         for block in blocks(body, "telemetry", 0):
+            self._pending("telemetry", block)
             self.telemetry |= self.reader.read(block.body, _TELEMETRY, what="telemetry.").values
         for block in blocks(body, "user_lockout", 1):
+            self._pending("user_lockout", block)
             read = self.reader.read(block.body, _LOCKOUT, what=f"user_lockout.{block.labels[0]}.")
             self.lockouts.append(UserLockout(type=block.labels[0], **read.values))
         for item in body.items:
             if item.keys[0] in _INERT_BLOCKS:
                 place = place_of(body, item)
                 self.reader.warnings.append(f"block {item.keys[0]} at {place} has no effect in Strongroom")
+
+    def _pending(self, name: str, block: hcl.Block) -> None:
+        if name in PENDING_BLOCKS:
+            self.reader.pending(
+                " ".join((name, *(f'"{label}"' for label in block.labels))), place_of(block.body, block)
+            )
 
     def _backend(self, cls: type[_Kind], what: str, table: Mapping[str, Backend], block: hcl.Block) -> _Kind:
         """A block whose label is the kind of a backend."""
@@ -150,6 +160,7 @@ class _Draft:
         if backend is None:
             known = ", ".join(sorted(table))
             raise place.error(f'unknown {what} type "{kind}"', f"Use one of {known}")
+        self._pending(what, block)
         name = f"{what}.{kind}."
         for item in block.body.items:
             if fix := (backend.refused or {}).get(item.keys[0]):
@@ -196,7 +207,7 @@ class _Draft:
         read = self.reader.read(block.body, LISTENERS[kind], nested=_SWITCHES, what=what)
         switches = Values()
         for name, settings in _SWITCHES.items():
-            known = [Setting(setting, "bool", False, "") for setting in settings]
+            known = [Setting(setting, "bool", False, "", pending=True) for setting in settings]
             for inner in blocks(block.body, name, 0):
                 switch = self.reader.read(inner.body, known, what=f"{what}{name}.")
                 switches.values |= switch.values
@@ -211,6 +222,8 @@ class _Draft:
                 place = Place(row.env)
                 self.values[row.name] = self.reader.coerced(row, text, place, row.name)
                 self.places[row.name] = place
+                if row.pending:
+                    self.reader.pending(row.name, place, self.values[row.name])
         storage = self.single.get("storage", StorageConfig())
         moved = {name: storage.settings.get(name) for name in ("api_addr", "cluster_addr", "disable_clustering")}
         moved["api_addr"] = moved["api_addr"] or storage.settings.get("redirect_addr")
@@ -221,7 +234,7 @@ class _Draft:
             older["default_lease_ttl"] = min(ServerConfig.default_lease_ttl, self.values["max_lease_ttl"])
         if "storage" in self.single:
             self.places["storage"] = storage.place
-        return ServerConfig(
+        config = ServerConfig(
             storage=storage,
             ha_storage=self.single.get("ha_storage"),
             listeners=tuple(self.listeners),
@@ -232,3 +245,10 @@ class _Draft:
             written=frozenset(self.values),
             **(older | self.values),
         )
+        return replace(config, listeners=tuple(_timed(one, config.request_duration) for one in config.listeners))
+
+
+def _timed(listener: Listener, common: float) -> Listener:
+    """The listener; with the common longest time of a request if its own is not set, or 0."""
+    own = "max_request_duration" in listener.raw and listener.max_request_duration > 0
+    return listener if own else replace(listener, max_request_duration=common)

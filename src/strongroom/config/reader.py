@@ -77,6 +77,8 @@ class Reader:
                 out.values[name] = self.value(
                     known[name], item.value, Place(body.file, item.value.line, item.value.column), what
                 )
+                if known[name].pending:
+                    self.pending(what + name, place, out.values[name])
                 out.places[name] = place
                 if not known[name].secret:
                     out.raw[name] = hcl.plain(item.value)
@@ -85,6 +87,11 @@ class Reader:
             elif name not in nested:
                 self._unknown(name, place, [*known, *nested])
         return out
+
+    def pending(self, name: str, place: Place, value: Any = None) -> None:
+        """Warn that what is set here does nothing yet. A switch that is off asks for nothing."""
+        if value is not False:
+            self.warnings.append(f"{name} is understood, but has no effect yet: {place}")
 
     def _unknown(self, name: str, place: Place, known: Sequence[str]) -> None:
         near = difflib.get_close_matches(name, known, n=1)

@@ -65,17 +65,21 @@ class Listener:
     x_forwarded_for_reject_not_present: bool = setting("bool", True, "Refuse requests of those networks without it.")
     x_forwarded_for_reject_not_authorized: bool = setting("bool", True, "Refuse requests with it from elsewhere.")
     max_request_size: int = setting("int", 32 * MIB, "Longest request body in bytes; 0 or less for no limit.")
-    max_request_duration: float = setting("duration", 90.0, "Longest time that a request may take.")
+    max_request_duration: float = setting(
+        "duration", 90.0, "Longest time that a request may take; 0 or unset: default_max_request_duration."
+    )
     require_request_header: bool = setting("bool", False, "Refuse requests without the header X-Vault-Request.")
     http_idle_timeout: float = setting("duration", 300.0, "How long an idle connection is kept.")
     http_read_header_timeout: float = setting("duration", 10.0, "How long a client may take to send the headers.")
-    http_read_timeout: float = setting("duration", 30.0, "How long a client may take to send a request.")
-    http_write_timeout: float = setting("duration", 0.0, "How long an answer may take to be sent; 0 for no limit.")
+    http_read_timeout: float = setting("duration", 30.0, "How long a client may take to send a request.", pending=True)
+    http_write_timeout: float = setting(
+        "duration", 0.0, "How long an answer may take to be sent; 0: no limit.", pending=True
+    )
     proxy_protocol_behavior: str = setting(
         "text", "", "Whose PROXY protocol to believe.", choices=("use_always", "allow_authorized", "deny_unauthorized")
     )
     proxy_protocol_authorized_addrs: tuple[str, ...] = setting(
-        "list", (), "The proxies that `proxy_protocol_behavior` means."
+        "list", (), "The proxies that `proxy_protocol_behavior` means.", pending=True
     )
     custom_response_headers: Headers = setting("headers", {}, "Headers to add, by status.", reloadable=True)  # noqa: RUF009
     chroot_namespace: str = setting("text", "", "The namespace that requests are confined to.", inert=True)
@@ -174,14 +178,14 @@ class ServerConfig:
     user_lockouts: tuple[UserLockout, ...] = ()
     written: frozenset[str] = frozenset()
 
-    ui: bool = setting("bool", False, "Serve the user interface at /ui/.", env="VAULT_UI")
+    ui: bool = setting("bool", False, "Serve the user interface at /ui/.", env="VAULT_UI", pending=True)
     cluster_name: str = setting("text", "", "The cluster's name; drawn at initialisation unless set.")
     api_addr: str = setting("text", "", "URL at which clients reach this node.", env="VAULT_API_ADDR")
     cluster_addr: str = setting("text", "", "URL at which other nodes reach this node.", env="VAULT_CLUSTER_ADDR")
     disable_clustering: bool = setting("bool", False, "Do not forward requests between nodes.")
     default_lease_ttl: int = setting("seconds", 32 * DAY, "TTL of tokens and leases that ask for none.")
     max_lease_ttl: int = setting("seconds", 32 * DAY, "The longest TTL of tokens and leases.")
-    default_max_request_duration: float = setting("duration", 90.0, "Longest time of a request, for all listeners.")
+    default_max_request_duration: float = setting("duration", 90.0, "Longest time of a request; 0: 90 seconds.")
     disable_mlock: bool = setting("bool", False, "Do not lock memory against swapping.")
     disable_cache: bool = setting("bool", False, "Keep no storage entries in memory.")
     cache_size: int = setting("int", 131_072, "The most storage entries kept in memory.")
@@ -195,7 +199,7 @@ class ServerConfig:
     log_requests_level: str = setting("text", "", "Log every request at this level.", choices=(*LOG_LEVELS, "off"))
     pid_file: str = setting("text", "", "A file to write the process id to.")
     raw_storage_endpoint: bool = setting("bool", False, "Serve sys/raw, the decrypted storage; for emergencies.")
-    introspection_endpoint: bool = setting("bool", False, "Serve sys/internal/inspect.")
+    introspection_endpoint: bool = setting("bool", False, "Serve sys/internal/inspect.", pending=True)
     enable_response_header_hostname: bool = setting("bool", False, "Add the header X-Vault-Hostname to answers.")
     enable_response_header_raft_node_id: bool = setting("bool", False, "Add X-Vault-Raft-Node-ID.", inert=True)
     disable_printable_check: bool = setting("bool", False, "Allow unprintable characters in keys of secrets.")
@@ -221,6 +225,11 @@ class ServerConfig:
     def storage_type(self) -> str:
         """The kind of storage, as `sys/seal-status` has it."""
         return self.storage.type
+
+    @property
+    def request_duration(self) -> float:
+        """The longest time of a request, seconds, on a listener without one of its own."""
+        return self.default_max_request_duration or ServerConfig.default_max_request_duration
 
     @property
     def cache_bytes(self) -> int:

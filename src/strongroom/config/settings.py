@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ class Setting:
     `env` names an environment variable. A top-level setting's wins over the file; that of a backend, which may be meant
     for something else (`VAULT_TOKEN`), counts where the file says nothing.
     `reloadable` settings are read again on SIGHUP, `secret` ones are never shown, `inert` ones are known and change
-    nothing here.
+    nothing here, `pending` ones do not yet. Whoever sets one of the last two is warned.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Setting:
     choices: tuple[str, ...] = ()
     env: str = ""
     inert: bool = False
+    pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +68,17 @@ def _not_negative(value: Any) -> float:
 
 
 def _bool(value: Any) -> bool:
-    if not isinstance(value, (bool, int, str)) or value == "":
-        raise Invalid("expected true or false")
-    return parse_bool(value)
+    if isinstance(value, (bool, int, str)) and value != "":
+        with suppress(Invalid):
+            return parse_bool(value)
+    raise Invalid("expected true or false")
 
 
 def _int(value: Any) -> int:
-    if isinstance(value, bool) or value == "":
-        raise Invalid("expected a number")
-    return parse_int(value)
+    if not isinstance(value, bool) and value != "":
+        with suppress(Invalid):
+            return parse_int(value)
+    raise Invalid("expected a whole number")
 
 
 def _list(value: Any) -> tuple[str, ...]:
