@@ -12,6 +12,10 @@ from strongroom.errors import BadRequest
 from strongroom.system.engine import system
 
 _INVALID = "invalid request"
+_NOT_BY_API = (
+    "audit devices cannot be enabled over the API: the configuration has unsafe_allow_api_audit_creation = false"
+)
+_NO_PREFIX = 'the option "prefix" is not allowed: the configuration has allow_audit_log_prefixing = false'
 
 
 class DeviceArgs(Args):
@@ -58,7 +62,14 @@ async def enable_device(ctx: SystemContext, args: EnableArgs) -> None:
     """Enable an audit device.
 
     From then on nothing is answered that no device has recorded. A first line is written as a test.
+    The configuration may forbid it (`unsafe_allow_api_audit_creation`), or the option `prefix`
+    (`allow_audit_log_prefixing`).
     """
+    config = ctx.core.config
+    if not config.unsafe_allow_api_audit_creation:
+        raise BadRequest(_NOT_BY_API, kind=_INVALID)
+    if "prefix" in args.options and not config.allow_audit_log_prefixing:
+        raise BadRequest(_NO_PREFIX, kind=_INVALID)
     await ctx.lock("audit", "devices")
     enabled = await ctx.live.audits.enable(
         ctx.transaction, args.path, args.type, args.description, args.options, args.local

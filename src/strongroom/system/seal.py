@@ -9,7 +9,7 @@ from strongroom.api.args import Args, field
 from strongroom.api.messages import Response
 from strongroom.core.context import SystemContext
 from strongroom.core.shares import decode_share
-from strongroom.errors import BadRequest
+from strongroom.errors import BadRequest, BadToken, PermissionDenied
 from strongroom.system.engine import system
 from strongroom.system.flags import STATUS
 
@@ -56,7 +56,18 @@ async def seal(ctx: SystemContext) -> None:
 
 @system.write("step-down", **STATUS)
 async def step_down(ctx: SystemContext) -> None:
-    """Hand the leadership to another node. A server without a cluster has nobody to hand it to, and does nothing."""
+    """Hand the leadership to another node.
+
+    A single node has nobody to hand it to and stays what it is. In raft's place it still asks for a token that may do
+    this (`update` and `sudo`); on a storage without a cluster there is no leadership, and no token is asked for.
+    """
+    if ctx.core.live is None or ctx.core.config.storage_type != "raft":
+        return
+    decision = ctx.acl.decide(ctx.request.path, ctx.request.operation) if ctx.acl is not None else None
+    if decision is None:
+        raise BadToken(reason="stepping down needs a token")
+    if not (decision.allowed and decision.sudo):
+        raise PermissionDenied(reason="stepping down needs the capabilities update and sudo")
 
 
 async def _status(ctx: SystemContext) -> dict[str, Any]:

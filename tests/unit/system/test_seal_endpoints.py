@@ -7,10 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.seal_server import FakeCore, call, run
+from tests.unit.auth.own_server import ok
+from tests.unit.auth.own_server import refused as refused_answer
+from tests.unit.system.whole import WholeServer, limited, served
 
 from strongroom import VAULT_VERSION, __version__
 from strongroom.api.messages import Operation, Timestamp
 from strongroom.api.routes import Route
+from strongroom.config import StorageConfig
 from strongroom.errors import BadRequest, InternalError, RequestError, Sealed, UnsupportedOperation
 from strongroom.system.engine import system
 
@@ -233,6 +237,39 @@ def test_a_server_without_a_cluster_has_no_leadership_to_hand_over() -> None:
         assert body["active_time"] == "0001-01-01T00:00:00Z"
 
     run(test)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "refusal"),
+    [
+        ((), "PermissionDenied"),
+        (("update",), "PermissionDenied"),
+        (("sudo",), "PermissionDenied"),
+        (("update", "sudo"), ""),
+    ],
+)
+def test_in_rafts_place_stepping_down_takes_update_and_sudo(capabilities: tuple[str, ...], refusal: str) -> None:
+    async def scenario(server: WholeServer) -> None:
+        token = await limited(server, *capabilities) if capabilities else await server.token(policies=["default"])
+        answer = await server.write("sys/step-down", by=token)
+        if refusal:
+            assert refused_answer(answer) == (refusal, "1 error occurred:\n\t* permission denied\n\n")
+        else:
+            assert ok(answer).empty
+
+    served(scenario, storage=StorageConfig(type="raft"))
+
+
+@pytest.mark.parametrize(("storage", "refusal"), [("raft", "BadToken"), ("inmem", "")])
+@pytest.mark.parametrize("token", ["", "unknown"])
+def test_stepping_down_without_a_valid_token_is_refused_in_rafts_place_only(
+    storage: str, refusal: str, token: str
+) -> None:
+    async def scenario(server: WholeServer) -> None:
+        answer = await server.write("sys/step-down", by=token)
+        assert refused_answer(answer)[0] == refusal if refusal else ok(answer).empty
+
+    served(scenario, storage=StorageConfig(type=storage))
 
 
 # -- health ------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 
 import strongroom.system.audit  # noqa: F401 - declares the routes
 from strongroom.api.messages import Operation, Response
+from strongroom.config import ServerConfig
 from strongroom.errors import BadRequest, UnsupportedOperation, UnsupportedPath
 from strongroom.system.engine import system
 
@@ -51,9 +52,10 @@ class Audits:
 class Context:
     """As much of a context as the handlers use."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: ServerConfig) -> None:
         self.audits = Audits()
         self.live = SimpleNamespace(audits=self.audits)
+        self.core = SimpleNamespace(config=config)
         self.transaction = "tx"
         self.locks: list[tuple[str, str]] = []
         self.after: list[str] = []
@@ -63,9 +65,11 @@ class Context:
         self.locks.append((kind, name))
 
 
-def call(operation: Operation, path: str, **data: Any) -> tuple[Response | None, Context]:
+def call(
+    operation: Operation, path: str, config: ServerConfig | None = None, **data: Any
+) -> tuple[Response | None, Context]:
     route, params = system.match(path, operation)
-    ctx = Context()
+    ctx = Context(config or ServerConfig())
     if route.args is None:
         return asyncio.run(route.handler(ctx)), ctx
     args, unknown = route.args.parse(params, data, {})
@@ -118,6 +122,26 @@ def test_enabling_takes_effect_after_the_commit_under_a_lock() -> None:
         ("enable", "tx", "deep/one", "file", "", {"file_path": "a.log", "log_raw": "1", "hmac_accessor": "0"}, True)
     ]
     assert (ctx.locks, ctx.after) == ([("audit", "devices")], ["enabled"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "options", "refusal"),
+    [
+        ("unsafe_allow_api_audit_creation", {"file_path": "a"}, "cannot be enabled over the API"),
+        ("allow_audit_log_prefixing", {"file_path": "a", "prefix": ""}, 'the option "prefix" is not allowed'),
+        ("allow_audit_log_prefixing", {"file_path": "a"}, ""),
+    ],
+)
+def test_the_configuration_may_forbid_enabling_and_prefixes(
+    setting: str, options: dict[str, str], refusal: str
+) -> None:
+    config = ServerConfig(**{setting: False})
+    if not refusal:
+        assert call(Operation.UPDATE, "audit/a", config, type="file", options=options)[1].audits.calls
+        return
+    with pytest.raises(BadRequest, match=refusal) as caught:
+        call(Operation.UPDATE, "audit/a", config, type="file", options=options)
+    assert setting in caught.value.errors[0]
 
 
 def test_options_must_be_pairs() -> None:
