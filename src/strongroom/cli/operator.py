@@ -210,6 +210,9 @@ Servers that share a storage are initialized together, by any one of them.
     $ {prog} operator init
     $ {prog} operator init -key-shares=3 -key-threshold=2
 
+Strongroom's server refuses -pgp-keys and -root-token-pgp-key: it encrypts keys
+for nobody.
+
 With -status it only says whether that has been done: exit code 0 if so, 2 if
 not, 1 if that could not be found out.
 """,

@@ -121,10 +121,7 @@ def _rekey_init(run: Run) -> int:
     with run.doing("Error initializing rekey"):
         status = run.client.send_json("sys/rekey/init", body)
     if run.table and not flags.list("pgp-keys"):
-        run.ui.warn(
-            "WARNING! The new keys will be shown once, and there is no way to show them again.\n"
-            "To have them encrypted for their holders, cancel and start again with -pgp-keys."
-        )
+        run.ui.warn("WARNING! The new keys will be shown once, and there is no way to show them again.")
     return _show_rekey(run, status)
 
 
@@ -218,6 +215,8 @@ present keys, given one at a time. The data and the root token stay.
 
     $ {prog} operator rekey -init -key-shares=5 -key-threshold=3
     $ {prog} operator rekey
+
+Strongroom's server refuses -pgp-keys: it encrypts keys for nobody.
 """,
     flags=(
         Flag("backup", "Keep the new keys, encrypted with -pgp-keys, in the server.", "bool"),
@@ -352,6 +351,8 @@ token comes encoded with a one-time password that -init shows.
     $ {prog} operator generate-root -init
     $ {prog} operator generate-root
     $ {prog} operator generate-root -decode=... -otp=...
+
+Strongroom's server refuses -pgp-key: use the password.
 """,
     flags=(
         Flag("cancel", "Give it up, with the keys given so far.", "bool"),
