@@ -13,6 +13,9 @@ from strongroom.storage.sqlite import SQLiteStorage
     [
         ("sqlite", {"path": "{}/my.db"}, "my.db"),
         ("sqlite", {"path": "{}/new/"}, "new/strongroom.db"),
+        ("sqlite", {"path": "{}/var/lib/new"}, "var/lib/new/strongroom.db"),
+        ("sqlite", {"path": "{}/new.d"}, "new.d/strongroom.db"),
+        ("sqlite", {"path": "{}/new/my.db"}, "new/my.db"),
         ("sqlite", {"path": "{}"}, "strongroom.db"),
         ("file", {"path": "{}/f"}, "f/strongroom.db"),
         ("raft", {"path": "{}/r", "node_id": "node-1"}, "r/strongroom.db"),
@@ -25,6 +28,20 @@ def test_the_embedded_kinds_keep_one_file(tmp_path, kind, settings, file):
     assert storage.path.is_file()
     assert storage.node_id == settings.get("node_id", "")
     asyncio.run(storage.close())
+
+
+def test_a_file_that_is_there_is_the_database_whatever_its_name(tmp_path):
+    file = tmp_path / "data"
+    asyncio.run(open_storage("sqlite", {"path": f"{tmp_path}/my.db"}).close())
+    (tmp_path / "my.db").rename(file)
+    storage = open_storage("sqlite", {"path": str(file)})
+    assert storage.path == file
+    asyncio.run(storage.close())
+
+
+def test_a_folder_that_is_made_is_its_owners_alone(tmp_path):
+    asyncio.run(open_storage("sqlite", {"path": f"{tmp_path}/new"}).close())
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
 
 
 def test_in_memory_needs_nothing():
