@@ -17,7 +17,7 @@ from strongroom.api.args import Field
 from strongroom.api.messages import Operation
 from strongroom.api.routes import Engine, Route
 from strongroom.app.compose import OWN
-from strongroom.config import SEALS, SECTIONS, SERVICE_REGISTRATIONS, STORAGES, Setting
+from strongroom.config import PENDING_BLOCKS, SEALS, SECTIONS, SERVICE_REGISTRATIONS, STORAGES, Setting
 from strongroom.engines import BACKENDS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -65,8 +65,8 @@ Everything is gone when the process ends. These settings every storage has; the 
 them out.
 """,
     'storage "sqlite"': """\
-`path` is a folder that exists or a path that ends in `/`, and the database is `strongroom.db` in it; any
-other path is the database file itself. See [operations.md](operations.md) for backups.
+`path` is a folder, made when it does not exist, and the database is `strongroom.db` in it. A path that ends in
+`.db`, or that is a file already, is the database itself. See [operations.md](operations.md) for backups.
 """,
     'storage "file"': """\
 The same, but `path` is always a folder. It must hold nothing of Vault's own `file` storage, whose data cannot
@@ -81,21 +81,12 @@ What is used without a `seal` block: key shares, see [operations.md](operations.
 """,
 }
 
-#: Settings that are read and checked, and that nothing acts on yet; a test compares this with the code.
-NOT_YET = frozenset(
-    {
-        *("ui", "default_max_request_duration", "log_requests_level", "introspection_endpoint"),
-        *("unsafe_allow_api_audit_creation", "allow_audit_log_prefixing", "http_read_timeout", "http_write_timeout"),
-        *(row.name for section in ("telemetry", "user_lockout") for row in SECTIONS[section] if not row.inert),
-    }
-)
-
 #: The storage that has no settings but those that all have.
 EVERY_STORAGE = 'storage "inmem"'
 
 LATER = """\
 Understood and checked, for a later release. A `storage` or `seal` of these is refused by name when the server starts;
-a `service_registration` has no effect.
+with a `service_registration`, or an `ha_storage` of any kind, the server starts and warns that it has no effect.
 """
 
 
@@ -120,7 +111,7 @@ def _section(name: str, note: str, level: str = "##") -> str:
     title = f"`{name}`" if name else "Top level"
     head = ("name", "type", "default", "notes", "meaning")
     shown = [row for row in SECTIONS[name] if row not in _elsewhere(name)]
-    rows = [(f"`{row.name}`", row.kind, _default(row), _notes(row), cell(row.help)) for row in shown]
+    rows = [(f"`{row.name}`", row.kind, _default(row), _notes(name, row), cell(row.help)) for row in shown]
     return f"{level} {title}\n\n{note}{chr(10) if note else ''}{table(head, rows)}"
 
 
@@ -156,10 +147,15 @@ def duration(seconds: float) -> str:
     return f"{seconds:g}"
 
 
-def _notes(row: Setting) -> str:
+def not_yet(section: str, row: Setting) -> bool:
+    """Whether a setting is read and checked, and nothing acts on it so far."""
+    return not row.inert and (row.pending or section in PENDING_BLOCKS)
+
+
+def _notes(section: str, row: Setting) -> str:
     notes = [word for word, said in (("required", row.required), ("reload", row.reloadable)) if said]
     notes += [word for word, said in (("secret", row.secret), ("no effect", row.inert)) if said]
-    notes += ["not yet"] if row.name in NOT_YET else []
+    notes += ["not yet"] if not_yet(section, row) else []
     notes += [f"one of {', '.join(f'`{choice}`' for choice in row.choices)}"] if row.choices else []
     notes += [f"`{row.env}`"] if row.env else []
     return ", ".join(notes)
