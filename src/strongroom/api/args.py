@@ -82,13 +82,13 @@ class Args:
     given: frozenset[str] = frozenset()
 
     def __init_subclass__(cls) -> None:
+        if clashes := sorted(n for n, v in vars(cls).items() if isinstance(v, Field) and n in vars(Args)):
+            raise TypeError(f"{cls.__name__}: Args has the names {', '.join(clashes)} for itself")
         cls.fields = {name: f for base in reversed(cls.__mro__) for name, f in vars(base).get("fields", {}).items()}
         hints = typing.get_type_hints(cls, include_extras=True)
         for name, declared in list(vars(cls).items()):
             if not isinstance(declared, Field):
                 continue
-            if name in vars(Args):
-                raise TypeError(f"{cls.__name__}.{name}: Args has this name for itself")
             declared.name = name
             declared.kind, base, declared.optional = _kind_of(hints[name])
             if declared.default is _NOTHING:

@@ -141,6 +141,8 @@ class Engine(Generic[C]):
         self.role_of: Callable[[C, str], Awaitable[str]] | None = None
         #: The name that the arguments of a login claim, as it is counted for lockouts; "" for none.
         self.login_name: Callable[[Any], str] = lambda _: ""
+        #: Names that are the same to a login become the same text.
+        self.fold_alias: Callable[[str], str] = str
         #: The message of a 404 for a path without a route; None for the usual one.
         self.unknown_path: Callable[[str, Operation], Exception] | None = None
 

@@ -21,7 +21,10 @@ from strongroom.errors import BadRequest
 PREFIX: Final = "token_"
 TYPES: Final = frozenset({"", "default", "service", "batch", "default-service", "default-batch"})
 BATCH: Final = frozenset({"batch", "default-batch"})
-TRUNCATED: Final = "token_max_ttl is greater than the backend mount's maximum TTL value; issued tokens' max TTL value will be truncated"
+TRUNCATED: Final = (
+    "token_max_ttl is greater than the backend mount's maximum TTL value; "
+    "issued tokens' max TTL value will be truncated"
+)
 
 
 class TokenArgs(Args):

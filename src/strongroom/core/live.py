@@ -16,6 +16,7 @@ from strongroom.core.audits import Audits
 from strongroom.core.context import SystemContext
 from strongroom.core.cors import Cors
 from strongroom.core.generate_root import GenerateRoot
+from strongroom.core.identity import Identity
 from strongroom.core.lease_quotas import LeaseQuotas
 from strongroom.core.leases import Leases
 from strongroom.core.locks import HeldLocks, Locks
@@ -72,6 +73,7 @@ class Live:
         self.policies = Policies(self)
         self.mounts = Mounts(self)
         self.tokens = Tokens(self)
+        self.identity = Identity(self)
         self.leases = Leases(self)
         self.wrapping = Wrapping(self)
         self.audits = Audits(self)
@@ -102,6 +104,7 @@ class Live:
             self.policies,
             self.mounts,
             self.tokens,
+            self.identity,
             self.leases,
             self.wrapping,
             self.audits,
@@ -135,7 +138,7 @@ class Live:
 
     async def stop(self) -> None:
         """End background work and close what is open."""
-        for part in (self.tasks, self.leases, self.tokens, self.wrapping, self.audits, self.policies):
+        for part in (self.tasks, self.leases, self.tokens, self.identity, self.wrapping, self.audits, self.policies):
             await part.stop()
 
     # -- Requests under way --------------------------------------------------------------------------------------------
@@ -230,9 +233,11 @@ class Live:
         self.tasks.spawn(task, work)
         return True
 
-    async def on_behalf(self, mount: Mount, action: Callable[[Any], Awaitable[Any]]) -> Any:
-        """Run an engine's own work (a revocation, an upgrade) in a transaction of its own, and commit it."""
-        tx = self.transaction()
+    async def on_behalf(
+        self, mount: Mount, action: Callable[[Any], Awaitable[Any]], tx: Transaction | None = None
+    ) -> Any:
+        """Run an engine's own work (a revocation, an upgrade) in a transaction of its own or in `tx`, and commit it."""
+        tx = tx or self.transaction()
         held = HeldLocks(self.locks)
         request = Request(id=new_uuid(), operation=Operation.UPDATE, path=mount.path)
         try:

@@ -14,7 +14,7 @@ import msgspec
 from strongroom.errors import BadRequest, PolicyError
 from strongroom.policy import builtin
 from strongroom.policy.match import ACL
-from strongroom.policy.parse import Policy, parse_policy
+from strongroom.policy.parse import Policy, TemplateVars, parse_policy
 
 if TYPE_CHECKING:
     from strongroom.core.live import Live
@@ -44,7 +44,10 @@ class Policies:
     def __init__(self, live: Live) -> None:
         self._live = live
         self._parsed: dict[str, Policy | None] = {}
-        self._acls: dict[tuple[str, ...], ACL] = {}
+        #: By the set of policies: the rules without templates, and the policies if there are templates in them.
+        self._acls: dict[tuple[str, ...], tuple[ACL, list[Policy] | None]] = {}
+        #: The rules of sets with templates, by who asks too.
+        self._own_acls: dict[tuple[tuple[str, ...], TemplateVars], ACL] = {}
         #: Counts changes: what was compiled across one is used once and not kept.
         self._changes = 0
         self._unsubscribe: Callable[[], None] | None = None
@@ -71,6 +74,7 @@ class Policies:
             self._parsed.clear()
         self._parsed.pop(key.removeprefix(PREFIX), None)
         self._acls.clear()
+        self._own_acls.clear()
 
     @staticmethod
     def fold(name: str) -> str:
@@ -111,19 +115,31 @@ class Policies:
         """Delete a policy, which need not exist."""
         tx.delete(PREFIX + name)
 
-    async def acl(self, names: tuple[str, ...]) -> ACL:
+    async def acl(self, names: tuple[str, ...], identity: TemplateVars | None = None) -> ACL:
         """The compiled rules of a set of policies; those that do not exist grant nothing.
+
+        `identity` fills in templates; it never changes, so that what was compiled for it can be kept. Without templates
+        all callers share one compilation.
 
         Raises:
             PolicyError: one that is stored does not parse (any more).
         """
-        acl = self._acls.get(names)
-        if acl is None:
+        acl = self._own_acls.get((names, identity)) if identity is not None else None
+        if acl is not None:
+            return acl
+        known = self._acls.get(names)
+        if known is None:
             changes = self._changes
             parsed = [policy for name in names if (policy := await self._parse(name)) is not None]
-            acl = ACL.compile(parsed, None)
-            if changes == self._changes:
-                _keep(self._acls, names, acl)
+            templated = any(policy.templated for policy in parsed)
+            known = ACL.compile(parsed, None), parsed if templated else None
+            if changes != self._changes:
+                return known[0] if identity is None or not templated else ACL.compile(parsed, identity)
+            _keep(self._acls, names, known)
+        acl, parts = known
+        if identity is not None and parts is not None:
+            acl = ACL.compile(parts, identity)
+            _keep(self._own_acls, (names, identity), acl)
         return acl
 
     async def _parse(self, name: str) -> Policy | None:

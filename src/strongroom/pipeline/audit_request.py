@@ -23,8 +23,9 @@ def make_exchange(call: Call) -> Exchange:
         exchange.identity = Identity(
             accessor=token.accessor,
             display_name=token.display_name,
-            policies=token.policies,
+            policies=call.caller.policies,
             token_policies=token.policies,
+            identity_policies=call.identity.policies if call.identity is not None else (),
             metadata=token.meta,
             entity_id=token.entity_id,
             token_type=token.type,

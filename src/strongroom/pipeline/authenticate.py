@@ -24,6 +24,13 @@ async def authenticate(call: Call) -> None:
     if entry.bound_cidrs and not tokens.permits(entry, request.remote_address):
         _refuse(call, "the token is bound to other addresses")
         return
+    if entry.entity_id:
+        # Suspends only when the entity is not in memory; tokens without one pay nothing.
+        call.identity = view = await call.live.identity.view(entry.entity_id)
+        if view is None or view.entity.disabled:
+            call.identity = None
+            _refuse(call, f"the entity {entry.entity_id} is {'gone' if view is None else 'disabled'}")
+            return
     call.uses_left = entry.num_uses
     if entry.num_uses and not call.flags.unauthenticated:
         used = await tokens.use(entry)
@@ -35,8 +42,9 @@ async def authenticate(call: Call) -> None:
     call.caller = Caller(
         accessor=entry.accessor,
         display_name=entry.display_name,
-        policies=entry.policies,
+        policies=entry.policies if call.identity is None else call.identity.with_policies(entry.policies),
         entity_id=entry.entity_id,
+        identity=call.identity,
         type=entry.type,
         root="root" in entry.policies,
         key=entry.key,

@@ -13,6 +13,7 @@ from strongroom.errors import RequestError
 if TYPE_CHECKING:
     from strongroom.audit.entry import Exchange
     from strongroom.core.core import Core
+    from strongroom.core.identity_view import EntityView
     from strongroom.core.live import Live
     from strongroom.core.mounts import Mount
     from strongroom.core.tokens import TokenEntry
@@ -37,6 +38,7 @@ class Call:
         "flags",
         "headers",
         "held",
+        "identity",
         "leases",
         "live",
         "mount",
@@ -76,6 +78,8 @@ class Call:
         self.token: TokenEntry | None = None
         #: The uses that the token had before this request; 0 without limit.
         self.uses_left = 0
+        #: The token's entity and its groups; None without.
+        self.identity: EntityView | None = None
         self.acl: ACL | None = None
         self.decision: Decision | None = None
         self.caller = Caller()

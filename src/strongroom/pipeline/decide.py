@@ -13,7 +13,7 @@ async def decide(call: Call) -> None:
     request, token = call.request, call.token
     if token is not None:
         try:
-            call.acl = await call.live.policies.acl(token.policies)
+            call.acl = await call.live.policies.acl(call.caller.policies, call.identity)
         except PolicyError as e:
             # What it denied must not be allowed by the others.
             call.refusal = call.refusal or PermissionDenied(reason=f"a stored policy does not parse: {e}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from strongroom.api.messages import Auth
+from strongroom.core.identity_view import EntityView
 from strongroom.pipeline.call import Call
 
 
@@ -9,7 +11,23 @@ async def register(call: Call) -> None:
     """Make the token that a login asked for; its entry joins the request's transaction."""
     response = call.response
     assert response is not None
-    if response.auth is None or response.auth.client_token or response.auth.accessor or call.mount is None:
-        return  # no login, or a token that its handler has made or renewed
+    auth = response.auth
+    if auth is None or call.mount is None:
+        return
+    if auth.client_token or auth.accessor:  # its handler has made or renewed it
+        if auth.entity_id and (view := await call.live.identity.view(auth.entity_id)) is not None:
+            _add_policies(auth, view)
+        return
+    view = None
+    if auth.alias_name:
+        view = await call.live.identity.login(call.transaction, call.held, auth, call.mount)
+        auth.entity_id = view.entity.id
     tokens = call.live.tokens
-    response.warnings += await tokens.register_login(call.transaction, response.auth, call.mount, call.request.path)
+    response.warnings += await tokens.register_login(call.transaction, auth, call.mount, call.request.path)
+    if view is not None:
+        _add_policies(auth, view)
+
+
+def _add_policies(auth: Auth, view: EntityView) -> None:
+    auth.identity_policies = list(view.policies)
+    auth.policies = list(view.with_policies(tuple(auth.token_policies)))

@@ -45,7 +45,7 @@ def _check(args: PathsArgs) -> None:
 
 
 async def _answer(ctx: SystemContext, entry: TokenEntry, paths: list[str]) -> Response:
-    acl = await ctx.live.policies.acl(entry.policies)
+    acl = await ctx.live.identity.acl(entry)
     data: dict[str, Any] = {path: acl.capabilities(path) for path in paths}
     if len(paths) == 1:
         data["capabilities"] = data[paths[0]]
