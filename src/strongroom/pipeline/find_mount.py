@@ -28,9 +28,15 @@ async def find_mount(call: Call) -> None:
 
 
 def _of_others(call: Call) -> Flags:
-    """What still holds when the path exists, but not for this operation: status endpoints ask nobody for a token."""
+    """What still holds when the path exists, but not for this operation.
+
+    Neither status endpoints nor logins ask anybody for a token.
+    """
     assert call.mount is not None
     others = call.mount.engine.at(call.subpath) if isinstance(call.route_error, UnsupportedOperation) else ()
     terse = any(route.flags.terse for route in others)
     wrapping = any(route.flags.wrapping for route in others)
-    return Flags(unauthenticated=terse, unaudited=terse, wrapping=wrapping) if terse or wrapping else NO_FLAGS
+    login = any(route.flags.login for route in others)
+    if not (terse or wrapping or login):
+        return NO_FLAGS
+    return Flags(unauthenticated=terse or login, unaudited=terse, wrapping=wrapping)

@@ -75,7 +75,7 @@ def _annotation(name: str) -> Any:
 
 
 def _shown(row: Row, role: Role) -> dict[str, Any]:
-    value = getattr(role, row.name)
+    value = getattr(role, row.name) if not row.shown or role.bound_cidr_list else None
     if isinstance(value, tuple):
         value = list(value) or (row.empty if row.empty is None else [])
     data = {row.shown or row.name: value}

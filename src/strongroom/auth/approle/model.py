@@ -68,6 +68,8 @@ class Role(TokenParams, frozen=True, omit_defaults=True, kw_only=True):
     role_id: str
     bind_secret_id: bool = True
     secret_id_bound_cidrs: tuple[str, ...] | None = None
+    #: Whether the networks were given by their older name, and are shown there.
+    bound_cidr_list: bool = False
     secret_id_num_uses: int = 0
     secret_id_ttl: int = 0
     local_secret_ids: bool = False

@@ -142,6 +142,7 @@ def changed(role: Role, args: Args) -> Role:
     if given is not None:
         try:
             changes["secret_id_bound_cidrs"] = parse_networks(getattr(args, given))
+            changes["bound_cidr_list"] = given == "bound_cidr_list"
         except BadRequest as e:
             raise BadNetworks(*e.errors) from None
     return with_token_args(replace(role, **changes), args)
