@@ -75,6 +75,7 @@ class Request:
         "headers",
         "id",
         "method",
+        "open_paths",
         "operation",
         "path",
         "query",
@@ -101,6 +102,7 @@ class Request:
         remote_address: str = "",
         remote_port: int = 0,
         body: AsyncIterator[bytes] | None = None,
+        open_paths: frozenset[str] = frozenset(),
     ) -> None:
         self.id = id
         self.operation = operation
@@ -120,6 +122,8 @@ class Request:
         self.remote_port = remote_port
         #: The bytes of a body that is not parsed (snapshots); None once parsed.
         self.body = body
+        #: What the listener that it came by serves to all, without a token.
+        self.open_paths = open_paths
 
     def __repr__(self) -> str:
         return f"Request({self.id}, {self.operation} {self.path!r})"

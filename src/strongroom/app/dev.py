@@ -43,7 +43,9 @@ def dev_config(address: str, folder: str) -> ServerConfig:
     storage = StorageConfig(type="sqlite", settings={"path": folder + "/"}) if folder else StorageConfig()
     return ServerConfig(
         storage=storage,
-        listeners=(Listener(address=address or DEFAULT_ADDRESS, tls_disable=True),),
+        listeners=(
+            Listener(address=address or DEFAULT_ADDRESS, tls_disable=True, unauthenticated_metrics_access=True),
+        ),
         disable_mlock=True,
     )
 

@@ -20,6 +20,7 @@ from strongroom.core.identity import Identity
 from strongroom.core.lease_quotas import LeaseQuotas
 from strongroom.core.leases import Leases
 from strongroom.core.locks import HeldLocks, Locks
+from strongroom.core.metrics import Metrics
 from strongroom.core.mounts import Mount, Mounts, new_entry
 from strongroom.core.policies import Policies
 from strongroom.core.quotas import Quotas
@@ -77,6 +78,7 @@ class Live:
         self.leases = Leases(self)
         self.wrapping = Wrapping(self)
         self.audits = Audits(self)
+        self.metrics = Metrics(self)
         self.quotas = Quotas(self)
         self.lease_quotas = LeaseQuotas(self)
         self.cors = Cors(self)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from strongroom.api.messages import Operation
 from strongroom.api.routes import Flags
 from strongroom.errors import NoRoute, RequestError, UnsupportedOperation
@@ -25,6 +27,8 @@ async def find_mount(call: Call) -> None:
         call.flags = _of_others(call)
     else:
         call.flags = call.route.flags
+        if request.path in request.open_paths:
+            call.flags = replace(call.flags, unauthenticated=True)
 
 
 def _of_others(call: Call) -> Flags:

@@ -60,6 +60,13 @@ class HeaderDict(dict[str, str]):
         return [self[name]] if name in self else []
 
 
+#: What a listener can be set to serve without a token.
+OPEN = {
+    "sys/metrics": "unauthenticated_metrics_access",
+    "sys/in-flight-req": "unauthenticated_in_flight_request_access",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What a listener asks of requests; sizes in bytes, 0 for no limit."""
@@ -68,6 +75,7 @@ class Rules:
     require_request_header: bool = False
     proxies: Proxies | None = None
     printable: bool = True
+    open_paths: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, listener: Listener, *, printable: bool = True) -> Rules:
@@ -84,6 +92,7 @@ class Rules:
             require_request_header=listener.require_request_header,
             proxies=proxies if networks else None,
             printable=printable,
+            open_paths=frozenset(path for path, setting in OPEN.items() if getattr(listener, setting)),
         )
 
 
@@ -154,6 +163,7 @@ def begin(
         headers=headers,  # type: ignore[arg-type]  # all that is asked of it is get, items and in
         token=headers.get("x-vault-token") or _bearer(headers),
         wrap_ttl=_wrap_ttl(headers.get("x-vault-wrap-ttl")),
+        open_paths=rules.open_paths,
         remote_address=address,
         remote_port=port,
     )
