@@ -80,7 +80,6 @@ def test_the_handbooks_configuration_is_understood_whole(files: Files) -> None:
     assert [text.partition(": ")[0] for text in warnings] == [
         "ui is understood, but has no effect yet",
         "storage.postgresql.ha_enabled is understood, but has no effect yet",
-        "telemetry is understood, but has no effect yet",
     ]
     assert config.ui
     assert config.api_addr == "https://vault.vault.svc.cluster.local:8200"
@@ -296,21 +295,23 @@ def test_unknown_keys_warn_with_place_and_suggestion(files: Files) -> None:
     ]
 
 
-SWITCH = "unauthenticated_metrics_access"
+SWITCH = "unauthenticated_pprof_access"
 PENDING: list[tuple[str, str, tuple[int, int]]] = [
     ("ui = true", "ui", (1, 1)),
     ("\nintrospection_endpoint = true", "introspection_endpoint", (2, 1)),
     ('listener "unix" {\n address = "/s"\n http_read_timeout = "30s"\n}', "listener.unix.http_read_timeout", (3, 2)),
     (
-        f'listener "unix" {{\n address = "/s"\n telemetry {{\n  {SWITCH} = true\n }}\n}}',
-        f"listener.unix.telemetry.{SWITCH}",
+        f'listener "unix" {{\n address = "/s"\n profiling {{\n  {SWITCH} = true\n }}\n}}',
+        f"listener.unix.profiling.{SWITCH}",
         (4, 3),
     ),
     ('storage "raft" {\n path = "/d"\n ha_enabled = "true"\n}', "storage.raft.ha_enabled", (3, 2)),
     ('seal "shamir" { disabled = true }', "seal.shamir.disabled", (1, 17)),
     ('ha_storage "consul" {}', 'ha_storage "consul"', (1, 1)),
     ('service_registration "kubernetes" {}', 'service_registration "kubernetes"', (1, 1)),
-    ("telemetry { disable_hostname = true }", "telemetry", (1, 1)),
+    ('user_lockout "all" {}', 'user_lockout "all"', (1, 1)),
+    ("telemetry { filter_default = false }", "telemetry.filter_default", (1, 13)),
+    ('telemetry { statsd_address = "a:1" }', "telemetry.statsd_address", (1, 13)),
 ]
 
 
@@ -327,8 +328,11 @@ def test_it_warns_too_when_the_environment_sets_it(files: Files) -> None:
     assert files.load("", complete=False, VAULT_UI="1")[1] == ["ui is understood, but has no effect yet: VAULT_UI"]
 
 
-@pytest.mark.parametrize("text", ["ui = false", 'storage "inmem" { ha_enabled = false }', 'seal "shamir" {}'])
-def test_what_is_switched_off_is_no_matter(files: Files, text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["ui = false", "telemetry { filter_default = true }", 'storage "inmem" { ha_enabled = false }', 'seal "shamir" {}'],
+)
+def test_a_switch_set_to_what_it_is_anyway_is_no_matter(files: Files, text: str) -> None:
     assert files.load(text, complete=False)[1] == []
 
 

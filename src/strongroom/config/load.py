@@ -39,6 +39,8 @@ _SWITCHES = {
     "profiling": ("unauthenticated_pprof_access", "unauthenticated_in_flight_request_access"),
     "inflight_requests_logging": ("unauthenticated_in_flight_request_access",),
 }
+#: Those of them that do nothing yet.
+_IDLE_SWITCHES = frozenset({"unauthenticated_pprof_access"})
 #: Listener kinds, with the settings that each has.
 LISTENERS: Mapping[str, tuple[Setting, ...]] = {
     "tcp": tuple(row for row in _LISTENER if row.name not in _UNIX),
@@ -48,7 +50,7 @@ _STORAGE_NAMES = {"storage": "storage", "backend": "storage", "ha_storage": "ha_
 #: Blocks that Vault knows and that change nothing here.
 _INERT_BLOCKS = ("entropy", "replication", "sentinel", "reporting", "kms_library", "kms", "license")
 #: Blocks of which nothing is acted on yet.
-PENDING_BLOCKS = frozenset({"ha_storage", "service_registration", "telemetry", "user_lockout"})
+PENDING_BLOCKS = frozenset({"ha_storage", "service_registration", "user_lockout"})
 _BLOCKS = ("listener", *_STORAGE_NAMES, "seal", "telemetry", "service_registration", "user_lockout", *_INERT_BLOCKS)
 
 
@@ -136,7 +138,6 @@ class _Draft:
         for block in blocks(body, "service_registration", 1):
             self.registration = self._backend(ServiceRegistration, "service_registration", SERVICE_REGISTRATIONS, block)
         for block in blocks(body, "telemetry", 0):
-            self._pending("telemetry", block)
             self.telemetry |= self.reader.read(block.body, _TELEMETRY, what="telemetry.").values
         for block in blocks(body, "user_lockout", 1):
             self._pending("user_lockout", block)
@@ -207,7 +208,7 @@ class _Draft:
         read = self.reader.read(block.body, LISTENERS[kind], nested=_SWITCHES, what=what)
         switches = Values()
         for name, settings in _SWITCHES.items():
-            known = [Setting(setting, "bool", False, "", pending=True) for setting in settings]
+            known = [Setting(setting, "bool", False, "", pending=setting in _IDLE_SWITCHES) for setting in settings]
             for inner in blocks(block.body, name, 0):
                 switch = self.reader.read(inner.body, known, what=f"{what}{name}.")
                 switches.values |= switch.values
@@ -222,8 +223,8 @@ class _Draft:
                 place = Place(row.env)
                 self.values[row.name] = self.reader.coerced(row, text, place, row.name)
                 self.places[row.name] = place
-                if row.pending:
-                    self.reader.pending(row.name, place, self.values[row.name])
+                if row.missed(self.values[row.name]):
+                    self.reader.pending(row.name, place)
         storage = self.single.get("storage", StorageConfig())
         moved = {name: storage.settings.get(name) for name in ("api_addr", "cluster_addr", "disable_clustering")}
         moved["api_addr"] = moved["api_addr"] or storage.settings.get("redirect_addr")

@@ -77,8 +77,8 @@ class Reader:
                 out.values[name] = self.value(
                     known[name], item.value, Place(body.file, item.value.line, item.value.column), what
                 )
-                if known[name].pending:
-                    self.pending(what + name, place, out.values[name])
+                if known[name].missed(out.values[name]):
+                    self.pending(what + name, place)
                 out.places[name] = place
                 if not known[name].secret:
                     out.raw[name] = hcl.plain(item.value)
@@ -88,10 +88,9 @@ class Reader:
                 self._unknown(name, place, [*known, *nested])
         return out
 
-    def pending(self, name: str, place: Place, value: Any = None) -> None:
-        """Warn that what is set here does nothing yet. A switch that is off asks for nothing."""
-        if value is not False:
-            self.warnings.append(f"{name} is understood, but has no effect yet: {place}")
+    def pending(self, name: str, place: Place) -> None:
+        """Warn that what is set here does nothing yet."""
+        self.warnings.append(f"{name} is understood, but has no effect yet: {place}")
 
     def _unknown(self, name: str, place: Place, known: Sequence[str]) -> None:
         near = difflib.get_close_matches(name, known, n=1)

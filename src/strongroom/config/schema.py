@@ -149,20 +149,26 @@ class Telemetry:
 
     prometheus_retention_time: float = setting("duration", 86400.0, "How long metrics are kept for Prometheus; 0: off.")
     disable_hostname: bool = setting("bool", False, "Leave the host name out of the names of gauges.")
-    enable_hostname_label: bool = setting("bool", False, "Give the host name as a label.")
+    enable_hostname_label: bool = setting("bool", False, "Give the host name as a label.", pending=True)
     metrics_prefix: str = setting("text", "vault", "What the metrics' names begin with.")
-    filter_default: bool = setting("bool", True, "Whether metrics that no filter names are kept.")
-    prefix_filter: tuple[str, ...] = setting("list", (), "Prefixes of metrics to keep (+) or to drop (-).")
-    usage_gauge_period: float = setting("duration", 600.0, "How often gauges of usage are taken; 0: never.")
-    maximum_gauge_cardinality: int = setting("int", 500, "The most label values of a gauge of usage.")
-    lease_metrics_epsilon: float = setting("duration", 3600.0, "Width of the buckets in which leases fall due.")
-    num_lease_metrics_buckets: int = setting("int", 168, "Number of those buckets.")
+    filter_default: bool = setting("bool", True, "Whether metrics that no filter names are kept.", pending=True)
+    prefix_filter: tuple[str, ...] = setting(
+        "list", (), "Prefixes of metrics to keep (+) or to drop (-).", pending=True
+    )
+    usage_gauge_period: float = setting(
+        "duration", 600.0, "How often gauges of usage are taken; 0: never.", pending=True
+    )
+    maximum_gauge_cardinality: int = setting("int", 500, "The most label values of a gauge of usage.", pending=True)
+    lease_metrics_epsilon: float = setting(
+        "duration", 3600.0, "Width of the buckets in which leases fall due.", pending=True
+    )
+    num_lease_metrics_buckets: int = setting("int", 168, "Number of those buckets.", pending=True)
     add_lease_metrics_namespace_labels: bool = setting("bool", False, "Label those with the namespace.", inert=True)
     add_mount_point_rollback_metrics: bool = setting("bool", False, "Rollback metrics by mount.", inert=True)
-    statsd_address: str = setting("text", "", "A statsd server to send metrics to.")
-    statsite_address: str = setting("text", "", "A statsite server to send metrics to.")
-    dogstatsd_addr: str = setting("text", "", "A DogStatsD server to send metrics to.")
-    dogstatsd_tags: tuple[str, ...] = setting("list", (), "Tags to send there.")
+    statsd_address: str = setting("text", "", "A statsd server to send metrics to.", pending=True)
+    statsite_address: str = setting("text", "", "A statsite server to send metrics to.", pending=True)
+    dogstatsd_addr: str = setting("text", "", "A DogStatsD server to send metrics to.", pending=True)
+    dogstatsd_tags: tuple[str, ...] = setting("list", (), "Tags to send there.", pending=True)
 
 
 @dataclass(frozen=True, kw_only=True)

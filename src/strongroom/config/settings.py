@@ -33,6 +33,10 @@ class Setting:
     inert: bool = False
     pending: bool = False
 
+    def missed(self, value: Any) -> bool:
+        """Whether who sets this value misses something: not with a switch that is set to what it is anyway."""
+        return self.pending and not (isinstance(value, bool) and value == self.default)
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
