@@ -228,7 +228,7 @@ class Live:
 
         async def work() -> None:
             more = True
-            while more and not mount.gone:
+            while more and self.mounts.by_uuid(mount.entry.uuid) is not None:
                 more = await self.on_behalf(mount, step)
                 await asyncio.sleep(0)  # between steps whoever waits gets a turn
 

@@ -79,7 +79,6 @@ class Mount:
         "config",
         "engine",
         "entry",
-        "gone",
         "info",
         "non_hmac_request",
         "non_hmac_response",
@@ -91,8 +90,6 @@ class Mount:
         self.config = entry.config
         self.backend = backend
         self.engine: Engine[Any] = backend.choose(entry.options or {})
-        #: Whether it has been unmounted; requests that are still under way write nothing any more.
-        self.gone = False
         self.prefix = f"{DATA}{entry.uuid}/"
         default_ttl, max_ttl = defaults
         max_ttl = entry.config.max_lease_ttl or max_ttl
@@ -122,6 +119,7 @@ class Mounts:
     def __init__(self, live: Live) -> None:
         self._live = live
         self._by_path: dict[str, Mount] = {}
+        self._by_uuid: dict[str, Mount] = {}
         #: Paths being taken down: requests find nothing there any more.
         self._leaving: set[str] = set()
         #: Moves since the unsealing, by id: from where to where.
@@ -146,20 +144,18 @@ class Mounts:
         backend = self._live.core.catalog.of(entry.kind, entry.type)
         mount = Mount(entry, backend, self._live.core.lease_ttls)
         self._forget(entry.uuid)
-        self._by_path[entry.path] = mount
+        self._by_path[entry.path] = self._by_uuid[entry.uuid] = mount
 
     def remove(self, entry: MountEntry) -> None:
         """Forget an entry whose removal is durable; its data goes in the background."""
-        for mount in self._forget(entry.uuid):
-            mount.gone = True
+        self._forget(entry.uuid)
         self._leaving.discard(entry.path)
         self._live.tasks.wake(PURGE)
 
-    def _forget(self, uuid: str) -> list[Mount]:
-        found = [mount for mount in self._by_path.values() if mount.entry.uuid == uuid]
-        for mount in found:
+    def _forget(self, uuid: str) -> None:
+        mount = self._by_uuid.pop(uuid, None)
+        if mount is not None:
             del self._by_path[mount.path]
-        return found
 
     def find(self, path: str) -> tuple[Mount, str] | None:
         """The mount that serves a request's path, and the path below it."""
@@ -182,8 +178,8 @@ class Mounts:
         return next((m for m in self if m.entry.accessor == accessor), None)
 
     def by_uuid(self, uuid: str) -> Mount | None:
-        """The mount with this UUID."""
-        return next((m for m in self if m.entry.uuid == uuid), None)
+        """The mount with this UUID, as it is now."""
+        return self._by_uuid.get(uuid)
 
     def only(self, type_: str) -> Mount:
         """The mount of a type that the server mounts itself, once."""

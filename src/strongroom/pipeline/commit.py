@@ -15,7 +15,7 @@ async def commit(call: Call) -> None:
     for lease in call.leases:
         call.live.leases.confirm(call.transaction, lease.id)
     if call.transaction.pending:
-        if call.mount is not None and call.mount.gone:
+        if call.mount is not None and call.live.mounts.by_uuid(call.mount.entry.uuid) is None:
             raise NoRoute(call.request.path)  # unmounted meanwhile: nobody would ever find or remove what it wrote
         await to_the_end(_finish(call))
     elif isinstance(call.context, SystemContext) and call.context.after:

@@ -15,8 +15,9 @@ async def decide(call: Call) -> None:
         try:
             call.acl = await call.live.policies.acl(call.caller.policies, call.identity)
         except PolicyError as e:
-            # What it denied must not be allowed by the others.
-            call.refusal = call.refusal or PermissionDenied(reason=f"a stored policy does not parse: {e}")
+            if not call.flags.unauthenticated:
+                # What it denied must not be allowed by the others.
+                call.refusal = call.refusal or PermissionDenied(reason=f"a stored policy does not parse: {e}")
     if call.refusal is not None:
         return
     if call.route is not None and call.route.exists is not None:
