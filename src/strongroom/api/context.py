@@ -140,3 +140,14 @@ class Context:
         """
         assert self._background is not None
         return self._background(name, step)
+
+    def may(self, path: str, operation: Operation, data: Mapping[str, Any] | None = None) -> bool:
+        """Whether the caller's policies also allow `operation` on another path of this mount, with these parameters.
+
+        For work that touches several paths: the pipeline judges only the one that the request names. Without a caller
+        nothing is allowed.
+        """
+        if self._decide is None:
+            return False
+        decision = self._decide(self.mount.path + path, operation, data=data or {}, wrap_ttl=self.request.wrap_ttl)
+        return bool(decision.allowed)
