@@ -9,7 +9,7 @@ A line is one JSON object, its keys in this order; what is empty, zero or false 
      "request": {id, client_id, operation, mount_point, mount_type, mount_accessor, mount_running_version, mount_class,
                  client_token, client_token_accessor, namespace: {id}, path, data, remote_address, remote_port,
                  wrap_ttl, headers},
-     "response": {auth, mount_point, mount_type, mount_accessor, mount_running_version, mount_class,
+     "response": {auth, mount_point, mount_type, mount_accessor, mount_running_plugin_version, mount_class,
                   secret: {lease_id}, data, warnings,
                   wrap_info: {ttl, token, accessor, creation_time, creation_path, wrapped_accessor}, headers},
      "error": class of the refusal, "reason": why a policy denied it}
@@ -153,7 +153,7 @@ class ResponseBlock(msgspec.Struct, omit_defaults=True):
     mount_point: str = ""
     mount_type: str = ""
     mount_accessor: str = ""
-    mount_running_version: str = ""
+    mount_running_plugin_version: str = ""
     mount_class: str = ""
     secret: dict[str, str] | None = None
     data: Any = None

@@ -258,7 +258,10 @@ def _place(block: RequestBlock | ResponseBlock, mount: MountInfo | None) -> None
     block.mount_point = mount.path
     block.mount_type = mount.type
     block.mount_accessor = mount.accessor
-    block.mount_running_version = BUILTIN_VERSION
+    if isinstance(block, ResponseBlock):
+        block.mount_running_plugin_version = BUILTIN_VERSION
+    else:
+        block.mount_running_version = BUILTIN_VERSION
     block.mount_class = "auth" if mount.kind == "auth" else "secret"
 
 

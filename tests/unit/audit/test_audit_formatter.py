@@ -84,17 +84,20 @@ def test_a_read_makes_the_documented_lines() -> None:
         "token_issue_time": "2025-01-07T10:30:00Z",
     }
     mount = {
-        "mount_point": "secret/",
-        "mount_type": "kv",
-        "mount_accessor": "kv_abcdef01",
-        "mount_running_version": BUILTIN_VERSION,
-        "mount_class": "secret",
+        version: {
+            "mount_point": "secret/",
+            "mount_type": "kv",
+            "mount_accessor": "kv_abcdef01",
+            version: BUILTIN_VERSION,
+            "mount_class": "secret",
+        }
+        for version in ("mount_running_version", "mount_running_plugin_version")
     }
     asked = {
         "id": "req-1",
         "client_id": base64.b64encode(hashlib.sha256(b"default\0root").digest()).decode(),
         "operation": "read",
-        **mount,
+        **mount["mount_running_version"],
         "client_token": hashed(TOKEN),
         "client_token_accessor": hashed("acc"),
         "namespace": {"id": "root"},
@@ -102,7 +105,10 @@ def test_a_read_makes_the_documented_lines() -> None:
         "remote_address": "10.244.0.5",
         "remote_port": 40000,
     }
-    answer = {**mount, "data": {"data": {"api_key": hashed("sk-1")}, "metadata": {"version": 3}}}
+    answer = {
+        **mount["mount_running_plugin_version"],
+        "data": {"data": {"api_key": hashed("sk-1")}, "metadata": {"version": 3}},
+    }
     first = {"time": TIME, "type": "request", "auth": auth, "request": asked}
     second = {"time": TIME, "type": "response", "auth": auth, "request": asked, "response": answer}
     form = Formatter(Salt(SALT))
