@@ -1,0 +1,149 @@
+"""Batches: `batch_input`, a list of objects, each with the parameters of one operation.
+
+The list is decoded into structs in one go. Only when that fails is it walked item by item, to say what is wrong in the
+words that clients know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from strongroom.api.context import Context
+from strongroom.api.fields import type_name
+from strongroom.api.messages import Response
+from strongroom.engines.transit.errors import Failed, text_of
+from strongroom.errors import BadRequest, RequestError
+
+
+class Item(msgspec.Struct, gc=False):
+    """What items of all kinds have."""
+
+    context: str | None = None
+    reference: str | None = None
+    key_version: int | str | None = None
+
+
+class EncryptItem(Item, kw_only=True, gc=False):
+    """Something to encrypt."""
+
+    plaintext: str
+    nonce: str | None = None
+    associated_data: str | None = None
+
+
+class DecryptItem(Item, kw_only=True, gc=False):
+    """Something to decrypt or rewrap."""
+
+    ciphertext: str
+    nonce: str | None = None
+    associated_data: str | None = None
+
+
+class InputItem(Item, kw_only=True, gc=False):
+    """Something to sign, verify or authenticate."""
+
+    input: str | None = None
+    signature: str | None = None
+    hmac: str | None = None
+
+
+I = TypeVar("I", bound=Item)  # noqa: E741 - an item
+
+_PREFIX = "failed to parse batch input: "
+_MISSING = {"plaintext": "missing plaintext to encrypt", "ciphertext": "missing ciphertext to decrypt"}
+
+
+def parse(value: object, kind: type[I]) -> list[I]:
+    """The items of a batch.
+
+    Raises:
+        BadRequest: there are none.
+        Failed: it is no list of objects, or an item has a value of the wrong type.
+    """
+    if value == []:
+        raise BadRequest("missing batch input to process")
+    try:
+        return msgspec.convert(value, list[kind])  # type: ignore[valid-type]
+    except msgspec.ValidationError:
+        raise Failed(_PREFIX + _fault(value, kind)) from None
+
+
+def _fault(value: object, kind: type[Item]) -> str:
+    if not isinstance(value, list):
+        return f"source data must be an array or slice, got {type_name(value)}"
+    for at, item in enumerate(value):
+        if not isinstance(item, dict):
+            return f"[{at}] expected a map, got '{type_name(item)}'"
+        for name in _MISSING:
+            if name in kind.__struct_fields__ and name not in item:
+                return f"'[{at}].{name}' {_MISSING[name]}"
+        for name in kind.__struct_fields__:
+            held = item.get(name)
+            wanted = "int" if name == "key_version" else "string"
+            if not isinstance(held, str) and (held is not None or name in _MISSING):
+                if name == "key_version" and isinstance(held, int):
+                    continue
+                return f"'[{at}].{name}' expected type '{wanted}', got unconvertible type '{type_name(held)}'"
+    return "an item does not fit"
+
+
+def version_of(item: Item) -> int:
+    """The version that an item asks for; raises `BadRequest`."""
+    wanted = item.key_version
+    if type(wanted) is int:
+        return wanted
+    if not wanted:
+        return 0
+    try:
+        return int(wanted)
+    except ValueError:
+        raise BadRequest("the key version is not a number") from None
+
+
+def check_contexts(items: Sequence[Item]) -> None:
+    """Refuse batches in which some items have a context and others none."""
+    have = bool(items[0].context)
+    for item in items:
+        if bool(item.context) is not have:
+            raise BadRequest("context should be set either in all the request blocks or in none")
+
+
+def run(
+    items: Iterable[I], work: Callable[[I, int], dict[str, Any]], failed: dict[str, Any] | None = None
+) -> tuple[list[dict[str, Any]], list[RequestError]]:
+    """The results of all items, in order, and the errors among them; `failed` is what a failed one says beside."""
+    results: list[dict[str, Any]] = []
+    errors: list[RequestError] = []
+    for at, item in enumerate(items):
+        try:
+            result = work(item, at)
+        except RequestError as e:
+            errors.append(e)
+            result = {**failed, "error": text_of(e)} if failed else {"error": text_of(e)}
+        result["reference"] = item.reference or ""
+        results.append(result)
+    return results, errors
+
+
+def answer(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """The answer to a batch whose failed items do not fail the request."""
+    return {"batch_results": results}
+
+
+def partial_answer(
+    ctx: Context, results: list[dict[str, Any]], errors: list[RequestError], wanted: int | None
+) -> Response:
+    """The answer to a batch of which each failed item shows in the status: 400, 500 or what the client chose."""
+    status = 0
+    if errors:
+        status = 500 if all(isinstance(e, Failed) for e in errors) else 400
+        if wanted is not None and len(errors) < len(results):
+            if 1 <= wanted <= 599:
+                status = wanted
+            else:
+                text = "invalid HTTP response code override from partial_failure_response_code, reverting to 400"
+                ctx.warn(text)
+    return Response(data=answer(results), status=status)
