@@ -8,8 +8,11 @@ from strongroom.cli.command import Command, Group
 
 #: Command → module that has it. A module's `COMMANDS` are its commands and groups.
 _MODULES = {
+    "__complete": "completion",
     "audit": "audit",
     "auth": "auth",
+    "completion": "completion",
+    "ctx": "ctx",
     "delete": "basic",
     "kv": "kv",
     "lease": "lease",
@@ -22,6 +25,7 @@ _MODULES = {
     "policy": "policy",
     "print": "about",
     "read": "basic",
+    "run": "launch",
     "secrets": "secrets",
     "server": "server",
     "status": "status",
@@ -34,8 +38,8 @@ _MODULES = {
 
 
 def names() -> list[str]:
-    """All top commands, sorted."""
-    return sorted(_MODULES)
+    """All top commands that people type, sorted."""
+    return sorted(name for name in _MODULES if name[0] != "_")
 
 
 def load(name: str) -> Command | Group:

@@ -90,6 +90,18 @@ FIELD_FLAG = Flag("field", "Print this field alone, without a newline at its end
 DETAILED_FLAG = Flag("detailed", "Print more about each entry.", "bool", env="VAULT_DETAILED")
 
 
+def deferred(module: str, name: str) -> Callable[[Run], int]:
+    """The function of a command's own module below `strongroom.cli`, which is loaded when it runs."""
+
+    def call(run: Run) -> int:
+        from importlib import import_module
+
+        code: int = getattr(import_module(f"strongroom.cli.{module}"), name)(run)
+        return code
+
+    return call
+
+
 class Command(NamedTuple):
     """A command that does something. `{prog}` in `about` is the program's name.
 

@@ -9,6 +9,7 @@ from strongroom.cli.basic import listed_names, nothing_at
 from strongroom.cli.command import ANY, Arity, Command, Group, Refused, at_least, exactly
 from strongroom.cli.data import mount_path, parse_words
 from strongroom.cli.flags import Flag
+from strongroom.cli.kv_extras import EXTRAS
 from strongroom.cli.kv_metadata import METADATA
 from strongroom.cli.kv_paths import locate, locate_versioned, versions_of
 from strongroom.cli.run import Run
@@ -339,6 +340,7 @@ Writes the data of an old version as a new one.
                 usage="[options] MOUNT",
                 arity=exactly(1),
             ),
+            *EXTRAS,
         ),
         about="""
 Reads and writes secrets in the key/value engine of either version.

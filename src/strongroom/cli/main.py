@@ -117,7 +117,8 @@ def _start(
     for name in shown_instead:
         if name in flags.by_name(known):
             values.set(flags.by_name(known)[name], "true")
-    if format_name == "table" and (late := flags.misplaced(arguments)):
+    # After two dashes nothing was meant as a flag of ours.
+    if format_name == "table" and "--" not in words and (late := flags.misplaced(arguments)):
         ui.error(
             "Command flags must be provided before positional arguments. "
             f"The following arguments will not be parsed as flags: [{','.join(late)}]"

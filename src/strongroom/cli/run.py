@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from strongroom.client.token_helper import TokenHelper
 
 if TYPE_CHECKING:
     from strongroom.client.client import Client, Request
+    from strongroom.client.contexts import Context, ContextTokens
 
 
 class Run:
@@ -34,8 +36,9 @@ class Run:
         self.command, self.flags, self.args = command, values, arguments
         self.ui, self.env, self.prog, self.format = ui, env, prog, format_name
         self.field = values.text("field")
-        self.tokens = TokenHelper(env)
         self._client: Client | None = None
+        self._context: tuple[str, Context] | None = None
+        self._context_known = False
 
     @property
     def table(self) -> bool:
@@ -75,6 +78,41 @@ class Run:
         """The token in use: VAULT_TOKEN, else the stored one."""
         return self.env.get("VAULT_TOKEN") or self.tokens.get()
 
+    @property
+    def tokens(self) -> TokenHelper | ContextTokens:
+        """Where the token is kept: in the context in use, else by the token helper."""
+        if context := self.context():
+            from strongroom.client.contexts import ContextTokens
+
+            return ContextTokens(self.env, context[0])
+        return TokenHelper(self.env)
+
+    def context(self) -> tuple[str, Context] | None:
+        """The context in use and its name; None when the address comes from elsewhere. Raises `AddressError`."""
+        if not self._context_known:
+            self._context = self._find_context()
+            self._context_known = True
+        return self._context
+
+    def context_name(self) -> str:
+        """The name of the context in use, or ""."""
+        try:
+            context = self.context()
+        except AddressError:
+            return ""
+        return context[0] if context else ""
+
+    def _find_context(self) -> tuple[str, Context] | None:
+        given = [self.flags.text(name) for name in ("address", "agent-address")]
+        if any(given) or any(self.env.get(name) for name in ("VAULT_ADDR", "VAULT_AGENT_ADDR")):
+            return None
+        from strongroom.client.contexts import VARIABLE, active, file_path
+
+        # Most have none: then nothing more is loaded.
+        if not self.env.get(VARIABLE) and not os.path.exists(file_path(self.env)):  # noqa: PTH110
+            return None
+        return active(self.env)
+
     @contextmanager
     def doing(self, what: str, code: int = 2) -> Iterator[None]:
         """Turn a failure of the client into this command's: `what: error`."""
@@ -96,7 +134,7 @@ class Run:
             raise Refused(message, code, hint_for(error, self.client.settings)) from None
 
     def _settings(self) -> Settings:
-        settings = from_environment(self.env)
+        settings = self._with_context(from_environment(self.env))
         flags = self.flags
         changes: dict[str, object] = {"token": self.token()}
         for name in ("ca-cert", "ca-path", "client-cert", "client-key", "tls-server-name", "namespace"):
@@ -115,6 +153,17 @@ class Run:
         changes["wrap_ttl"] = self._wrap_ttl(settings.wrap_ttl)
         changes["headers"] = self._headers()
         return settings._replace(**changes)  # type: ignore[arg-type]
+
+    def _with_context(self, settings: Settings) -> Settings:
+        """What the context in use says where the environment says nothing."""
+        context = self.context()
+        if context is None:
+            return settings
+        from strongroom.client.contexts import SETTINGS
+
+        name, values = context
+        changes = {key: value for key in SETTINGS if (value := getattr(values, key)) and not getattr(settings, key)}
+        return settings._replace(address=values.address, address_from=f'context "{name}"', **changes)
 
     def _wrap_ttl(self, from_env: str) -> str:
         if self.flags.given("wrap-ttl"):

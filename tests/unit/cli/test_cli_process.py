@@ -45,6 +45,7 @@ KV_GET = (VERSION - {"strongroom.cli.about"}) | {
     "strongroom.cli.basic",
     "strongroom.cli.data",
     "strongroom.cli.kv",
+    "strongroom.cli.kv_extras",
     "strongroom.cli.kv_metadata",
     "strongroom.cli.kv_paths",
     "strongroom.cli.output",
