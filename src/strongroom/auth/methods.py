@@ -5,6 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from strongroom.api.backend import Backend
-from strongroom.auth import approle
+from strongroom.auth import approle, userpass
 
-METHODS: Final[tuple[Backend, ...]] = (approle.BACKEND,)
+METHODS: Final[tuple[Backend, ...]] = (approle.BACKEND, userpass.BACKEND)

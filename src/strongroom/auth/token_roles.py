@@ -8,11 +8,11 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from strongroom.api.args import Args, field
+from strongroom.api.cidrs import parse_cidrs
 from strongroom.api.fields import CommaList, Duration, Name
 from strongroom.api.messages import Response
 from strongroom.auth.token_engine import token as engine
 from strongroom.core.context import SystemContext
-from strongroom.api.cidrs import parse_cidrs
 from strongroom.core.token_model import sanitize
 from strongroom.core.token_roles import ROLE, RoleEntry, check_role, load_role
 from strongroom.errors import BadRequest, NotFound

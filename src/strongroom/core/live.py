@@ -19,6 +19,7 @@ from strongroom.core.generate_root import GenerateRoot
 from strongroom.core.identity import Identity
 from strongroom.core.lease_quotas import LeaseQuotas
 from strongroom.core.leases import Leases
+from strongroom.core.lockouts import Lockouts
 from strongroom.core.locks import HeldLocks, Locks
 from strongroom.core.metrics import Metrics
 from strongroom.core.mounts import Mount, Mounts, new_entry
@@ -75,6 +76,7 @@ class Live:
         self.mounts = Mounts(self)
         self.tokens = Tokens(self)
         self.identity = Identity(self)
+        self.lockouts = Lockouts(self)
         self.leases = Leases(self)
         self.wrapping = Wrapping(self)
         self.audits = Audits(self)

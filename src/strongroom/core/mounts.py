@@ -40,6 +40,15 @@ MOVES = 1000
 DRAIN_SECONDS = 30.0
 
 
+class UserLockoutConfig(msgspec.Struct, frozen=True, omit_defaults=True):
+    """When failed logins lock a name; seconds, and 0 for what the server says."""
+
+    lockout_threshold: int = 0
+    lockout_duration: int = 0
+    lockout_counter_reset_duration: int = 0
+    lockout_disable: bool = False
+
+
 class MountConfig(msgspec.Struct, frozen=True, omit_defaults=True):
     """What tuning changes; TTLs in seconds, 0 for the server's own."""
 
@@ -52,6 +61,7 @@ class MountConfig(msgspec.Struct, frozen=True, omit_defaults=True):
     passthrough_request_headers: tuple[str, ...] = ()
     allowed_response_headers: tuple[str, ...] = ()
     token_type: str = ""
+    user_lockout: UserLockoutConfig | None = None
 
 
 class MountEntry(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from strongroom.api.cidrs import within
 from strongroom.api.messages import Auth
 from strongroom.core.lease_ttl import Terms, grant
-from strongroom.api.cidrs import within
 from strongroom.core.token_create import CreateArgs, Draft, Maker, draft
 from strongroom.core.token_model import (
     ORPHAN,

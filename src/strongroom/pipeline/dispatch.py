@@ -11,6 +11,7 @@ from strongroom.api.help import help_for
 from strongroom.api.messages import Operation, Response
 from strongroom.core.context import SystemContext
 from strongroom.pipeline.call import Call
+from strongroom.pipeline.lockout import run_login
 
 #: How much of what an endpoint does not know is repeated to the client.
 MOST_NAMES, MOST_CHARS = 20, 64
@@ -30,7 +31,8 @@ async def dispatch(call: Call) -> None:
     call.context.caller.sudo = call.caller.sudo
     if isinstance(call.context, SystemContext):
         call.context.acl = call.acl
-    call.response = response = as_response(await route.run(call.context, call.arguments))
+    run = run_login(call) if route.flags.login else route.run(call.context, call.arguments)
+    call.response = response = as_response(await run)
     if call.context.warnings:
         response.warnings = [*response.warnings, *call.context.warnings]
     if call.unknown and response.bare is None and not response.empty:

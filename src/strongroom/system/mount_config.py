@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from strongroom import BUILTIN_VERSION
-from strongroom.api.fields import Invalid, parse_bool, parse_comma_list, parse_duration, parse_text
-from strongroom.core.mounts import Mount, MountConfig
+from strongroom.api.fields import Invalid, parse_bool, parse_comma_list, parse_duration, parse_int, parse_text
+from strongroom.core.mounts import Mount, MountConfig, UserLockoutConfig
 from strongroom.errors import BadRequest
 
 T = TypeVar("T")
@@ -20,6 +20,12 @@ LISTS = (
 )
 VISIBILITIES = ("", "unauth", "hidden")
 TOKEN_TYPES = ("default-service", "default-batch", "service", "batch")
+LOCKOUT: Mapping[str, Callable[[Any], Any]] = {
+    "lockout_threshold": parse_int,
+    "lockout_duration": lambda value: int(parse_duration(value)),
+    "lockout_counter_reset_duration": lambda value: int(parse_duration(value)),
+    "lockout_disable": parse_bool,
+}
 TTLS = {"default_lease_ttl": "default", "max_lease_ttl": "max"}
 
 
@@ -59,7 +65,22 @@ def common_changes(values: Mapping[str, Any]) -> dict[str, Any]:
         if token_type not in TOKEN_TYPES:
             raise BadRequest("invalid value for 'token_type'")
         changes["token_type"] = token_type
+    if values.get("user_lockout_config") is not None:
+        changes["user_lockout"] = parse_lockout(values["user_lockout_config"])
     return changes
+
+
+def parse_lockout(values: Any) -> UserLockoutConfig:
+    """When failed logins lock a name; raises `BadRequest` for what cannot be read."""
+    if not isinstance(values, Mapping):
+        raise BadRequest("user_lockout_config is an object")
+    unknown = sorted(set(values) - set(LOCKOUT))
+    if unknown:
+        raise BadRequest(f"user_lockout_config takes {', '.join(LOCKOUT)}")
+    read = {name: _read(name, LOCKOUT[name], value) for name, value in values.items() if value is not None}
+    if any(number < 0 for number in read.values()):
+        raise BadRequest("nothing in user_lockout_config can be negative")
+    return UserLockoutConfig(**read)
 
 
 def parse_ttl(value: Any, prefix: str = "") -> int:
@@ -100,6 +121,8 @@ def shown_config(mount: Mount) -> dict[str, Any]:
         shown["listing_visibility"] = config.listing_visibility
     if mount.path.startswith("auth/"):
         shown["token_type"] = config.token_type or "default-service"
+    if config.user_lockout is not None:
+        shown["user_lockout_config"] = _lockout(config)
     return shown
 
 
@@ -139,8 +162,13 @@ def shown_tuning(mount: Mount) -> dict[str, Any]:
         shown["options"] = mount.entry.options
     if mount.path.startswith("auth/"):
         shown["token_type"] = config.token_type or "default-service"
-    return shown
+    return shown | _lockout(config)
 
 
 def _set_lists(config: MountConfig) -> dict[str, list[str]]:
     return {name: list(getattr(config, name)) for name in LISTS if getattr(config, name)}
+
+
+def _lockout(config: MountConfig) -> dict[str, Any]:
+    """When failed logins lock a name, the settings left to the server as 0; empty when nothing is set."""
+    return {f"user_{name}": getattr(config.user_lockout, name) for name in LOCKOUT} if config.user_lockout else {}

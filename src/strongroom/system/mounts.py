@@ -79,6 +79,7 @@ class TuneArgs(PathArgs):
     passthrough_request_headers: Any = field("Headers that the engine may see.")
     allowed_response_headers: Any = field("Headers that the engine may set.")
     token_type: str = field("The type of tokens an auth method issues.")
+    user_lockout_config: dict[str, Any] = field("When failed logins lock a name: lockout_threshold and so on.")
     options: dict[str, Any] = field("Options of this type of engine.")
 
 
@@ -118,7 +119,9 @@ async def _enable(ctx: SystemContext, args: EnableArgs, family: Family) -> None:
     except BadRequest as e:
         raise BadRequest(*(text.replace(" at auth/", " at ") for text in e.errors)) from None
     backend = ctx.core.catalog.find(family.kind, wanted)
-    options = backend.prepare({**asked, **backend.aliases.get(wanted, {})})
+    options: dict[str, str] | None = backend.prepare({**asked, **backend.aliases.get(wanted, {})})
+    if not options and ctx.request.data.get("options", asked) is None:
+        options = None  # clients that say so are told so
     entry = new_entry(
         path,
         backend.type,
