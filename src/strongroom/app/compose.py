@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from strongroom import identity
 from strongroom.api.backend import Backend, backend
 from strongroom.api.messages import Operation, Request, Response
-from strongroom.api.routes import Engine
 from strongroom.auth.methods import METHODS
 from strongroom.auth.token import token
 from strongroom.clock import Clock
@@ -21,11 +21,10 @@ from strongroom.storage import Storage, open_storage
 from strongroom.system import system
 
 #: What every server has from the start; nobody can mount, move or remove these.
-IDENTITY: Final[Engine[Any]] = Engine("identity", help="The identity store: entities, their aliases and groups.")
 OWN: Final[tuple[Backend, ...]] = (
     backend(system, mountable=False, privileged=True),
     backend(token, mountable=False, privileged=True),
-    backend(IDENTITY, mountable=False),
+    identity.BACKEND,
 )
 DEFAULT_MOUNTS: Final[tuple[Mapping[str, Any], ...]] = (
     {

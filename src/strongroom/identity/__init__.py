@@ -1,0 +1,16 @@
+"""The `identity/` mount: entities, their aliases and groups, as operators see them. Its state is core/identity.py.
+
+Source: Vault's identity API documentation and recorded answers.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from strongroom.api.backend import Backend, backend
+from strongroom.identity import aliases, entities, group_aliases, groups, lookup
+from strongroom.identity.engine import identity
+
+__all__ = ["BACKEND", "aliases", "entities", "group_aliases", "groups", "identity", "lookup"]
+
+BACKEND: Final[Backend] = backend(identity, mountable=False, privileged=True)
