@@ -30,6 +30,7 @@ _MODULES = {
     "server": "server",
     "status": "status",
     "token": "token",
+    "transit": "transit",
     "unwrap": "basic",
     "version": "about",
     "version-history": "basic",

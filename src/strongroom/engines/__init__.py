@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from strongroom.api.backend import Backend
-from strongroom.engines import cubbyhole, kv, transit
+from strongroom.engines import cubbyhole, kv, totp, transit
 
-BACKENDS: tuple[Backend, ...] = (kv.BACKEND, cubbyhole.BACKEND, transit.BACKEND)
+BACKENDS: tuple[Backend, ...] = (kv.BACKEND, cubbyhole.BACKEND, transit.BACKEND, totp.BACKEND)

@@ -117,7 +117,7 @@ async def set_certificate(ctx: Context, args: CertificateArgs) -> dict[str, Any]
     ders = tuple(certificate.public_bytes(Encoding.DER) for certificate in chain)
     version = replace(version, certificates=ders)
     save(ctx, replace(key, versions={**key.versions, number: version}))
-    return {"certificate_chain": chain_text(version), "name": key.name, "type": algorithm.type}
+    return {"certificate_chain": chain_text(version) + "\n", "name": key.name, "type": algorithm.type}
 
 
 def _chain(text: str) -> list[x509.Certificate]:

@@ -78,5 +78,5 @@ def _moment(moment: Moment) -> dict[str, Any]:
 
 
 def chain_text(version: Version) -> str:
-    """A version's certificates as PEM, the leaf first."""
-    return "".join(pem(der, "CERTIFICATE") for der in version.certificates)
+    """A version's certificates as PEM, the leaf first, without a newline at the end."""
+    return "".join(pem(der, "CERTIFICATE") for der in version.certificates).rstrip("\n")
