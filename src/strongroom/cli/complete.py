@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from strongroom.cli import catalog
-from strongroom.cli.command import Command, Group
+from strongroom.cli.command import Command, Group, Refused
 from strongroom.cli.flags import Flag, by_name
 from strongroom.cli.run import Run
 from strongroom.client.client import Client
@@ -27,7 +27,7 @@ def answer(run: Run) -> int:
     words = run.args or [""]
     try:
         found = candidates(run, words)
-    except ClientError:
+    except (ClientError, Refused):
         found = []
     for word in sorted({word for word in found if word.startswith(words[-1]) and _SAFE.fullmatch(word)}):
         run.ui.out(word)
@@ -49,7 +49,7 @@ def candidates(run: Run, words: list[str]) -> Iterable[str]:
     known = by_name(command.all_flags())
     arguments, waiting = _arguments(known, rest)
     if waiting is not None:
-        return _flag_values(run, waiting)
+        return _flag_values(run, waiting, current)
     if current.startswith("-"):
         return _flags(run, command, current) if not arguments else []
     source = _ARGUMENTS.get((" ".join(path), len(arguments))) or _ARGUMENTS.get((" ".join(path), -1))
@@ -71,20 +71,20 @@ def _arguments(known: dict[str, Flag], words: list[str]) -> tuple[list[str], Fla
 
 def _flags(run: Run, command: Command, current: str) -> list[str]:
     dashes = "--" if current.startswith("--") else "-"
-    name, equals, _ = current.lstrip("-").partition("=")
+    name, equals, begun = current.lstrip("-").partition("=")
     flag = by_name(command.all_flags()).get(name)
     if equals:
-        return [f"{dashes}{name}={value}" for value in _flag_values(run, flag)] if flag else []
+        return [f"{dashes}{name}={value}" for value in _flag_values(run, flag, begun)] if flag else []
     return [f"{dashes}{one.name}" + ("" if one.kind == "bool" else "=") for one in command.all_flags()]
 
 
-def _flag_values(run: Run, flag: Flag) -> Iterable[str]:
+def _flag_values(run: Run, flag: Flag, current: str) -> Iterable[str]:
     if flag.name == "policy":
-        return _policies(run, "")
+        return _policies(run, current)
     if flag.name == "mount":
         return _mounts(run, ("kv",))
     if flag.name == "secret":
-        return _keys(run, "")
+        return _keys(run, current)
     return _VALUES.get(flag.name, ())
 
 

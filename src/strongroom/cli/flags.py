@@ -12,7 +12,9 @@ _INT64 = 2**63
 
 
 class FlagError(Exception):
-    """Wrong use of a flag, in Go's words."""
+    """Wrong use of a flag, in Go's words; `hint` says what may have been meant."""
+
+    hint = ""
 
 
 class Flag(NamedTuple):
@@ -134,9 +136,18 @@ def parse(flags: tuple[Flag, ...], words: list[str]) -> tuple[Values, list[str]]
             raise FlagError(f"bad flag syntax: {word}")
         flag = known.get(name)
         if flag is None:
-            raise FlagError(f"flag provided but not defined: -{name}")
+            raise _unknown(name, known)
         _set(values, flag, name, text if equals else None, rest)
     return values, rest
+
+
+def _unknown(name: str, known: dict[str, Flag]) -> FlagError:
+    import difflib
+
+    error = FlagError(f"flag provided but not defined: -{name}")
+    if close := difflib.get_close_matches(name.replace("_", "-"), known, n=2, cutoff=0.75):
+        error.hint = f"Did you mean {' or '.join(f'-{one}' for one in close)}?"
+    return error
 
 
 def _set(values: Values, flag: Flag, name: str, text: str | None, rest: list[str]) -> None:

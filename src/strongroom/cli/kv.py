@@ -11,9 +11,9 @@ from strongroom.cli.data import mount_path, parse_words
 from strongroom.cli.flags import Flag
 from strongroom.cli.kv_extras import EXTRAS
 from strongroom.cli.kv_metadata import METADATA
-from strongroom.cli.kv_paths import locate, locate_versioned, versions_of
+from strongroom.cli.kv_paths import Place, locate, locate_versioned, nothing_near, versions_of
 from strongroom.cli.run import Run
-from strongroom.client.errors import ResponseError
+from strongroom.client.errors import ClientError, ResponseError
 from strongroom.client.secret import Secret
 
 _MOUNT = Flag("mount", "Path of the KV engine; then the argument is only the key below it.")
@@ -48,7 +48,7 @@ def _get(run: Run) -> int:
         params = {"version": str(version)} if place.versioned and version > 0 else None
         secret = run.client.read(path, params)
     if secret is None:
-        raise nothing_at(path)
+        raise nothing_near(run, place, path)
     if secret.wrap_info is not None:
         return output.show(run, secret)
     if run.field:
@@ -104,7 +104,28 @@ def _put(run: Run) -> int:
         secret = run.client.write(path, body)
     if secret is None:
         return output.show_written(run, None, f"Success! Data written to: {path}")
-    return show_version(run, path, secret)
+    code = show_version(run, path, secret)
+    version = (secret.data or {}).get("version")
+    if run.table and place.versioned and type(version) is int and version > 1:
+        _warn_of_dropped(run, place, version, data)
+    return code
+
+
+def _warn_of_dropped(run: Run, place: Place, version: int, data: dict[str, Any]) -> None:
+    """Name the keys that the version before had and this one has not. Asks for names only, and needs no answer."""
+    try:
+        with run.client.preliminary():
+            before = run.client.read(place.path("subkeys"), {"version": str(version - 1), "depth": "1"})
+    except ClientError:
+        return
+    names = ((before.data if before else None) or {}).get("subkeys")
+    dropped = sorted(names.keys() - data.keys()) if isinstance(names, dict) else []
+    if dropped:
+        run.ui.warn(
+            f"\nWARNING! Version {version} does not have these keys of version {version - 1}: {', '.join(dropped)}\n"
+            f'"{run.prog} kv patch" keeps what is not given; "{run.prog} kv rollback -version={version - 1} '
+            f'{place.mount}{place.name}" goes back.'
+        )
 
 
 def _patch(run: Run) -> int:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from strongroom.cli import output
-from strongroom.cli.basic import nothing_at
 from strongroom.cli.command import Command, Group, Refused, at_least, exactly
 from strongroom.cli.data import without_format
 from strongroom.cli.flags import Flag, FlagError, Values, by_name
-from strongroom.cli.kv_paths import locate_versioned
+from strongroom.cli.kv_paths import locate_versioned, nothing_near
 from strongroom.cli.run import Run
 from strongroom.client.durations import go_duration
 
@@ -25,11 +24,12 @@ _REMOVE = Flag("remove-custom-metadata", "Name of a note to remove; may be given
 
 
 def _get(run: Run) -> int:
-    path = locate_versioned(run, run.args[0], _REFUSAL).path("metadata")
+    place = locate_versioned(run, run.args[0], _REFUSAL)
+    path = place.path("metadata")
     with run.doing(f"Error reading {path}"):
         secret = run.client.read(path)
     if secret is None:
-        raise nothing_at(path)
+        raise nothing_near(run, place, path)
     if not run.table or secret.wrap_info is not None:
         return output.show_secret(run, secret)
     data = dict(secret.data or {})

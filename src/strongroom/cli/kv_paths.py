@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from strongroom.cli.basic import nothing_at
 from strongroom.cli.command import Refused
 from strongroom.cli.data import clean_path, mount_path
 from strongroom.cli.run import Run
-from strongroom.client.errors import ResponseError
+from strongroom.client.errors import ClientError, ResponseError
 
 
 class Place(NamedTuple):
@@ -52,6 +53,34 @@ def locate_versioned(run: Run, word: str, refusal: str, code: int = 1) -> Place:
     if not place.versioned:
         raise Refused(refusal, code)
     return place
+
+
+def nothing_near(run: Run, place: Place, path: str) -> Refused:
+    """There is no such secret; but there may be one of a similar name, or a folder, beside it."""
+    refused = nothing_at(path)
+    if not run.table:
+        return refused
+    folder, _, wanted = place.name.rpartition("/")
+    beside = place._replace(name=folder)
+    try:
+        with run.client.preliminary():
+            secret = run.client.read(beside.path("metadata"), {"list": "true", "limit": "1000"})
+    except ClientError:
+        return refused
+    names = ((secret.data if secret else None) or {}).get("keys")
+    listed = [str(name) for name in names[:1000]] if isinstance(names, list) else []
+    shown = f"{place.mount}{folder}/" if folder else place.mount
+    if f"{wanted}/" in listed:
+        refused.hint = f'It is a folder. "{run.prog} kv list {shown}{wanted}" shows what is in it.'
+    elif close := _close(wanted, listed):
+        refused.hint = f"Did you mean {' or '.join(shown + name for name in close)}?"
+    return refused
+
+
+def _close(word: str, known: list[str]) -> list[str]:
+    import difflib
+
+    return difflib.get_close_matches(word, known, n=2, cutoff=0.6)
 
 
 def versions_of(run: Run) -> list[str]:

@@ -80,6 +80,8 @@ def _run(command: Command, words: list[str], ui: UI, env: Mapping[str, str], pro
         return _start(command, words, shown_instead, ui, env, prog)
     except flags.FlagError as error:
         ui.error(str(error))
+        if error.hint:
+            ui.warn(f"\n{error.hint}")
         return 1
     except NotSent as preview:
         ui.out(preview.text)

@@ -6,8 +6,9 @@ import os
 import stat
 
 from strongroom.cli import output
-from strongroom.cli.command import Command, Group, Refused, exactly
+from strongroom.cli.command import Command, Group, Refused, between, deferred, exactly
 from strongroom.cli.data import os_error, read_text
+from strongroom.cli.flags import Flag
 from strongroom.cli.run import Run
 
 
@@ -150,6 +151,29 @@ to a server.
                 arity=exactly(1),
                 http=False,
                 output=(),
+            ),
+            Command(
+                "explain",
+                "Tell which rule of which policy decides",
+                deferred("policy_explain", "explain"),
+                usage="[options] PATH [CAPABILITY]",
+                about="""
+Tells whether a token may do something with a path (read, unless CAPABILITY says
+create, update, patch, delete, list or sudo), and which line of which policy
+decides. Without -token and -accessor it is the token in use.
+
+    $ {prog} policy explain secret/data/app
+    $ {prog} policy explain -accessor=8609694a-... secret/data/app update
+
+It needs "update" and "sudo" on sys/internal/explain. The exit code is 0 if it is
+allowed, and 2 if not.
+""",
+                flags=(
+                    Flag("accessor", "Accessor of the token to ask about."),
+                    Flag("parameter", "Parameter of the request as key=value; may be given several times.", "map"),
+                    Flag("token", "The token to ask about; - reads it from stdin, where nobody else sees it."),
+                ),
+                arity=between(1, 2),
             ),
         ),
         about="""

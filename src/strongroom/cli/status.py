@@ -109,8 +109,12 @@ def _cluster_rows(status: dict[str, Any], leader: dict[str, Any]) -> list[tuple[
 
 def _status(run: Run) -> int:
     # 2 means sealed here, so every error is 1.
+    try:
+        client = run.client
+    except Refused as refused:
+        raise Refused(refused.message, 1, refused.hint) from None
     with run.doing("Error checking seal status", 1):
-        status = run.client.get_json("sys/seal-status")
+        status = client.get_json("sys/seal-status")
     if not isinstance(status.get("sealed"), bool):
         raise Refused("Error checking seal status: the answer is none of a secrets server")
     show_seal_status(run, status)

@@ -50,4 +50,20 @@ def _response_hint(error: ResponseError, settings: Settings) -> str:
         return 'No token was sent. Log in with "vault login", or set VAULT_TOKEN.'
     if error.errors == ["permission denied"]:
         return 'The server does not know this token: it expired, was revoked, or belongs elsewhere. See "vault login".'
+    if error.status == 403 and "permission denied" in texts:
+        return _not_allowed(error)
     return ""
+
+
+#: Method → the capability that policies call it by.
+_CAPABILITIES = {"GET": "read", "PUT": "update", "POST": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
+def _not_allowed(error: ResponseError) -> str:
+    """What the policies of the token would have to allow."""
+    path, _, query = error.url.partition("/v1/")[2].partition("?")
+    capability = "list" if "list=true" in query else _CAPABILITIES.get(error.method, "update")
+    return (
+        f'No policy of the token allows "{capability}" on "{path}".\n'
+        f'"vault token capabilities {path}" shows what it may do there.'
+    )

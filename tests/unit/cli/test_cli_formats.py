@@ -16,7 +16,7 @@ TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 NAMES = st.from_regex(dotenv.NAME, fullmatch=True)
 #: What JSON can hold, numbers as the client has them.
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**17), 10**17) | st.text(max_size=30),
+    st.none() | st.booleans() | st.integers(1 - 10**17, 10**17) | st.text(max_size=30),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=12,
 )

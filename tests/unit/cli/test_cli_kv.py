@@ -83,7 +83,7 @@ def test_a_key_named_data_is_found_as_a_field(vault: Vault, v2: FakeServer) -> N
 def test_get_version(vault: Vault, v2: FakeServer, words: list[str], query: str) -> None:
     result = vault("kv", "get", *words, "secret/openai")
     assert result[:] == (2, "", "No value found at secret/data/openai\n")
-    assert v2.seen[-1].target == "/v1/secret/data/openai" + query
+    assert v2.seen[1].target == "/v1/secret/data/openai" + query
 
 
 def test_put_sends_data_and_prints_the_version(vault: Vault, v2: FakeServer) -> None:
@@ -102,18 +102,18 @@ def test_a_preview_asks_for_the_mount_all_the_same(vault: Vault, v2: FakeServer)
 
 def test_only_the_answer_is_wrapped(vault: Vault, v2: FakeServer) -> None:
     vault("kv", "get", "-wrap-ttl=60s", "secret/openai")
-    assert ["X-Vault-Wrap-Ttl" in seen.headers for seen in v2.seen] == [False, True]
+    assert ["X-Vault-Wrap-Ttl" in seen.headers for seen in v2.seen[:2]] == [False, True]
 
 
 @pytest.mark.parametrize("form", [["-mount=secret", "app/db"], ["-mount=/secret/", "/app/db/"], ["secret/app/db"]])
 def test_the_mount_can_be_named_apart(vault: Vault, v2: FakeServer, form: list[str]) -> None:
     vault("kv", "get", *form)
-    assert v2.seen[-1].target == "/v1/secret/data/app/db"
+    assert v2.seen[1].target == "/v1/secret/data/app/db"
 
 
 def test_with_mount_the_key_may_begin_like_it(vault: Vault, v2: FakeServer) -> None:
     vault("kv", "get", "-mount=secret", "secret/x")
-    assert v2.seen[-1].target == "/v1/secret/data/secret/x"
+    assert v2.seen[1].target == "/v1/secret/data/secret/x"
 
 
 def test_no_right_to_the_mount_is_said_plainly(vault: Vault, server: FakeServer) -> None:
