@@ -58,6 +58,23 @@ class IdentityVars(Protocol):
         """The value of `identity.entity.name`, `identity.groups.names.NAME.id` and so on; None when there is none."""
 
 
+class Host(Protocol):
+    """What the server does for engines that deal with the outside world; see `Context` for each."""
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """The mount's own memory."""
+
+    async def commit(self) -> None:
+        """Make the request's writes durable now."""
+
+    async def apart(self, action: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Run an action in a context and a transaction of its own."""
+
+    async def password(self, policy: str) -> str | None:
+        """A new password."""
+
+
 @dataclass(slots=True)
 class Caller:
     """Who asks: what an engine may know of the request's token. `sudo` is the right on this very path."""
@@ -81,6 +98,7 @@ class Context:
     __slots__ = (
         "_background",
         "_decide",
+        "_host",
         "_lease",
         "_lock",
         "caller",
@@ -103,6 +121,7 @@ class Context:
         lease: Callable[..., Awaitable[Lease]],
         background: Callable[[str, Callable[[Any], Awaitable[bool]]], bool] | None = None,
         decide: Callable[..., Any] | None = None,
+        host: Host | None = None,
     ) -> None:
         self.request = request
         self.mount = mount
@@ -114,6 +133,7 @@ class Context:
         self._lease = lease
         self._background = background
         self._decide = decide
+        self._host = host
 
     def warn(self, text: str) -> None:
         """Add a warning to the answer."""
@@ -151,3 +171,30 @@ class Context:
             return False
         decision = self._decide(self.mount.path + path, operation, data=data or {}, wrap_ttl=self.request.wrap_ttl)
         return bool(decision.allowed)
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """What the engine keeps in memory for this mount, from one request to the next, while the server is unsealed.
+
+        When the mount goes or the server seals, each value that has a coroutine method `aclose` is closed by it.
+        """
+        return self._the_host.memory
+
+    async def commit(self) -> None:
+        """Make what the request has written so far durable, before the outside world is touched. It stays if the
+        request then fails."""
+        await self._the_host.commit()
+
+    async def apart(self, action: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Run an action in a context of this mount with a transaction and locks of its own; it commits at the end."""
+        return await self._the_host.apart(action)
+
+    async def password(self, policy: str = "") -> str | None:
+        """A new password after a password policy, without one 20 characters with a capital, a small letter, a digit
+        and a hyphen. None when there is no policy of that name."""
+        return await self._the_host.password(policy)
+
+    @property
+    def _the_host(self) -> Host:
+        assert self._host is not None
+        return self._host

@@ -137,6 +137,8 @@ class Engine(Generic[C]):
         self.revokers: dict[str, Revoker] = {}
         self.renewers: dict[str, Renewer] = {}
         self.on_mount: Callable[[C], Awaitable[None]] | None = None
+        #: The mount's own recurring work, about every five seconds and soon after unsealing; never twice at a time.
+        self.tick: Callable[[C], Awaitable[None]] | None = None
         #: The role that a login names, for limits by role: called with the path below the mount.
         self.role_of: Callable[[C, str], Awaitable[str]] | None = None
         #: The name that the arguments of a login claim, as it is counted for lockouts; "" for none.

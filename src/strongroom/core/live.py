@@ -15,6 +15,7 @@ from strongroom.clock import new_uuid
 from strongroom.core.audits import Audits
 from strongroom.core.context import SystemContext
 from strongroom.core.cors import Cors
+from strongroom.core.engine_work import EngineHost, EngineWork
 from strongroom.core.generate_root import GenerateRoot
 from strongroom.core.identity import Identity
 from strongroom.core.lease_quotas import LeaseQuotas
@@ -88,6 +89,7 @@ class Live:
         self.versions = Versions(self)
         self.rekey = Rekey(self)
         self.generate_root = GenerateRoot(self)
+        self.engines = EngineWork(self)
         #: Requests under way, and since when (Unix nanoseconds); sealing waits for them.
         self.in_flight: dict[Flight, int] = {}
         self._idle = asyncio.Event()
@@ -117,6 +119,7 @@ class Live:
             self.cors,
             self.ui_headers,
             self.versions,
+            self.engines,
         ):
             await part.load()
         self.tasks.every("barrier key rotation", CHECK_SECONDS, lambda: check(self.barrier), first=CHECK_SECONDS)
@@ -142,7 +145,8 @@ class Live:
 
     async def stop(self) -> None:
         """End background work and close what is open."""
-        for part in (self.tasks, self.leases, self.tokens, self.identity, self.wrapping, self.audits, self.policies):
+        parts = (self.tasks, self.leases, self.engines, self.tokens, self.identity)
+        for part in (*parts, self.wrapping, self.audits, self.policies):
             await part.stop()
 
     # -- Requests under way --------------------------------------------------------------------------------------------
@@ -214,6 +218,7 @@ class Live:
             "lease": lease,
             "decide": acl.decide if acl is not None else None,
             "background": lambda name, action: self._background(mount, name, action),
+            "host": EngineHost(self, mount, tx),
         }
         if mount.backend.privileged:
 

@@ -5,16 +5,22 @@ sys/password-policy/<name>    StoredPolicy, JSON: v (1), text: the policy to the
 
 from __future__ import annotations
 
+import string
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from strongroom.policy.password import parse_password_policy
+from strongroom.policy.password import Charset, PasswordPolicy, parse_password_policy
 
 if TYPE_CHECKING:
     from strongroom.storage.transaction import Transaction
 
 PREFIX: Final = "sys/password-policy/"
+
+#: What passwords are like where no policy is named.
+DEFAULT: Final = PasswordPolicy(
+    20, tuple(Charset(kind, 1) for kind in (string.ascii_lowercase, string.ascii_uppercase, string.digits, "-"))
+)
 
 
 class StoredPolicy(msgspec.Struct, frozen=True):
@@ -31,7 +37,9 @@ async def text(tx: Transaction, name: str) -> str | None:
 
 
 async def generate(tx: Transaction, name: str) -> str | None:
-    """A password after a policy; None when there is no such policy."""
+    """A password after a policy, after `DEFAULT` for the name ""; None when there is no such policy."""
+    if not name:
+        return DEFAULT.generate()
     stored = await text(tx, name)
     return None if stored is None else parse_password_policy(stored).generate()
 

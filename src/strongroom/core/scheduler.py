@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +80,11 @@ class Scheduler:
         self._recurring[name] = work
         self._start(self._repeat(work, first))
 
-    def spawn(self, name: str, action: Action) -> asyncio.Task[None]:
-        """Run `action` once. While one of the same name runs, that one's record is not replaced."""
+    def spawn(self, name: str, action: Action, *, outside: bool = False) -> asyncio.Task[None]:
+        """Run `action` once. While one of the same name runs, that one's record is not replaced.
+
+        With `outside` it waits for no worker: for what mostly waits for other systems and bounds itself.
+        """
         record = TaskRecord(name)
         current = self._once.get(name)
         if current is None or not current.running:
@@ -88,7 +92,7 @@ class Scheduler:
             self._once[name] = record
             self._forget_old()
         record.running = True  # from now on, though it may still wait for its turn
-        return self._start(self._run_once(record, action))
+        return self._start(self._run_once(record, action, outside))
 
     def running(self, name: str) -> bool:
         """Whether work of this name runs or waits for its turn."""
@@ -133,14 +137,14 @@ class Scheduler:
             asked = await self._run(work.record, work.action)
             pause = self._pause(work, asked)
 
-    async def _run_once(self, record: TaskRecord, action: Action) -> None:
+    async def _run_once(self, record: TaskRecord, action: Action, outside: bool) -> None:
         try:
-            await self._run(record, action)
+            await self._run(record, action, nullcontext() if outside else None)
         finally:
             record.running = False
 
-    async def _run(self, record: TaskRecord, action: Action) -> Any:
-        async with self._workers:
+    async def _run(self, record: TaskRecord, action: Action, turn: nullcontext[None] | None = None) -> Any:
+        async with turn or self._workers:
             record.running, record.last_start = True, self._clock.now_ns()
             try:
                 asked = await action()

@@ -1,0 +1,94 @@
+"""What the server does for engines that deal with the outside world: memory for a mount, commits within a request,
+passwords, and recurring work."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from strongroom.core import password_policies
+
+if TYPE_CHECKING:
+    from strongroom.core.live import Live
+    from strongroom.core.mounts import Mount
+    from strongroom.storage.transaction import Transaction
+
+log = logging.getLogger("strongroom.core")
+
+#: How often mounts are asked whether there is something to do, in seconds.
+TICK_SECONDS: Final = 5.0
+#: How long closing what a mount kept open may take, in seconds.
+CLOSE_SECONDS: Final = 10.0
+
+
+class EngineHost:
+    """The `Host` of one request's context."""
+
+    __slots__ = ("_live", "_mount", "_tx")
+
+    def __init__(self, live: Live, mount: Mount, tx: Transaction) -> None:
+        self._live, self._mount, self._tx = live, mount, tx
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """The mount's own memory."""
+        return self._live.engines.memory(self._mount.entry.uuid)
+
+    async def commit(self) -> None:
+        """Make the request's writes durable now."""
+        await self._tx.commit()
+
+    async def apart(self, action: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Run an action in a context and a transaction of its own."""
+        return await self._live.on_behalf(self._mount, action)
+
+    async def password(self, policy: str) -> str | None:
+        """A new password."""
+        return await password_policies.generate(self._tx, policy)
+
+
+class EngineWork:
+    """What engines keep in memory, and their recurring work."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        #: By the mount's UUID.
+        self._memory: dict[str, dict[str, Any]] = {}
+
+    async def load(self) -> None:
+        """Begin the recurring work."""
+        self._live.tasks.every("engines' own work", TICK_SECONDS, self.run, jitter=0.0)
+
+    async def stop(self) -> None:
+        """Close what is open."""
+        await asyncio.gather(*(self.forget(uuid) for uuid in list(self._memory)))
+
+    def memory(self, uuid: str) -> dict[str, Any]:
+        """What the engine of a mount keeps."""
+        return self._memory.setdefault(uuid, {})
+
+    async def forget(self, uuid: str) -> None:
+        """Drop what the engine of a mount kept, and close what can be closed."""
+        for kept in self._memory.pop(uuid, {}).values():
+            close = getattr(kept, "aclose", None)
+            if close is None:
+                continue
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await close()
+            except Exception as error:
+                log.warning("closing what a mount kept open failed: %s", type(error).__name__)
+
+    async def run(self) -> None:
+        """Start the work of each mount that has some, unless it is still under way."""
+        for uuid in [uuid for uuid in self._memory if self._live.mounts.by_uuid(uuid) is None]:
+            await self.forget(uuid)
+        for mount in self._live.mounts:
+            if mount.engine.tick is not None:
+                name = f"recurring work at {mount.path}"
+                if not self._live.tasks.running(name):
+                    work = partial(self._live.on_behalf, mount, mount.engine.tick)
+                    self._live.tasks.spawn(name, work, outside=True)
