@@ -35,27 +35,28 @@ def decode(text: str) -> bytes:
         return _decode_lines(text)
 
 
-def encode(data: bytes) -> str:
-    """Standard base64 with padding."""
+def encode(data: bytes, prefix: str = "") -> str:
+    """Standard base64 with padding, behind a prefix."""
     if len(data) <= CHUNK:
-        return b2a_base64(data, newline=False).decode()
+        return prefix + b2a_base64(data, newline=False).decode()
     step = CHUNK // 3 * 3
-    return "".join(b2a_base64(data[at : at + step], newline=False).decode() for at in range(0, len(data), step))
+    pieces = [b2a_base64(data[at : at + step], newline=False).decode() for at in range(0, len(data), step)]
+    return "".join((prefix, *pieces))  # one copy: the text may be long
 
 
 def _decode_large(text: str) -> bytes:
     if "\n" in text or "\r" in text:
         return _decode_lines(text)
-    out = bytearray()
+    pieces = []
     for at in range(0, len(text), CHUNK):
         piece = text[at : at + CHUNK]
         try:
-            out += a2b_base64(piece, strict_mode=True)
+            pieces.append(a2b_base64(piece, strict_mode=True))
         except ValueError:
             raise _fault(text) from None
         if piece[-1] == "=" and at + CHUNK < len(text):
             raise _fault(text)
-    return bytes(out)
+    return b"".join(pieces)
 
 
 def _decode_lines(text: str) -> bytes:

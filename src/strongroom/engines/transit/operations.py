@@ -53,7 +53,7 @@ def encrypt(
     number = encryption_version(key, version)
     cipher: Cipher = ready(key, number)
     box = cipher.encrypt(plaintext, context, nonce, associated)
-    return f"vault:v{number}:{encoding.encode(box)}", number
+    return encoding.encode(box, f"vault:v{number}:"), number
 
 
 def decrypt(key: Key, ciphertext: str, *, context: bytes = b"", nonce: bytes = b"", associated: bytes = b"") -> bytes:

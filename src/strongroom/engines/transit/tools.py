@@ -77,7 +77,7 @@ async def random(ctx: Context, args: RandomArgs) -> dict[str, Any]:
     if number > MOST_BYTES:
         raise BadRequest(f"'bytes' should be less than {MOST_BYTES}")
     _check_format(args.format, '"')
-    if source != "platform":
+    if source == "seal":
         ctx.warn("no seal/entropy augmentation available, using platform entropy source")
     return {"random_bytes": _written(os.urandom(number), args.format)}
 
