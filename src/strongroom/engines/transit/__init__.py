@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from strongroom.api.backend import Backend, backend
-from strongroom.engines.transit import backup, certificates, crypt, export, imports, keys, signing, tools, wrapping
+from strongroom.engines.transit import (
+    backup,
+    certificates,
+    crypt,
+    export,
+    imports,
+    keys,
+    rotation,
+    signing,
+    tools,
+    wrapping,
+)
 from strongroom.engines.transit.engine import transit
 
 BACKEND: Final[Backend] = backend(transit)
@@ -18,6 +29,7 @@ __all__ = [
     "export",
     "imports",
     "keys",
+    "rotation",
     "signing",
     "tools",
     "transit",

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from strongroom.api.context import Context
 from strongroom.api.routes import Engine
 from strongroom.engines.transit.lifecycle import rotated, rotation_due
-from strongroom.engines.transit.model import Key, key_path
+from strongroom.engines.transit.model import Key, auto_rotate_path, key_path
 from strongroom.errors import BadRequest, NotFound
 
 T = TypeVar("T")
@@ -64,6 +64,8 @@ def usable(key: Key | None, missing: str) -> Key:
 def save(ctx: Context, key: Key) -> Key:
     """Store a key when the request commits."""
     ctx.storage.store(key_path(key.name), key)
+    if key.auto_rotate_period:
+        ctx.storage.put(auto_rotate_path(key.name), b"")
     return key
 
 

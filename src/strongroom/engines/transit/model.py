@@ -1,6 +1,7 @@
 """What is stored of a key.
 
     key/<name>          one `Key`: settings and every version that is still available
+    auto-rotate/<name>  empty: the key has a rotation period, or had one lately
     wrapping-key        the `WrappingKey` under which others hand over their keys
     config/keys         `KeySettings`
     config/cache        `CacheSettings`
@@ -121,6 +122,12 @@ def key_path(name: str) -> str:
     return f"key/{name}"
 
 
+def auto_rotate_path(name: str) -> str:
+    """Where it is noted that a key has a rotation period."""
+    return AUTO_ROTATE + name
+
+
+AUTO_ROTATE = "auto-rotate/"
 WRAPPING_KEY = "wrapping-key"
 KEY_SETTINGS = "config/keys"
 CACHE_SETTINGS = "config/cache"
