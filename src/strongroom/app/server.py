@@ -93,7 +93,7 @@ class Server:
         self.log = Log(config.log_level, config.log_format)
         if config.log_file:
             self._log_to_file(config)
-        _check_backends(config)
+        check_backends(config)
 
     async def run(self, signals: process.Signals) -> int:
         """Serve until the signal to stop; then finish what is under way, seal and close.
@@ -177,7 +177,7 @@ class Server:
             ) from None
 
 
-def _check_backends(config: ServerConfig) -> None:
+def check_backends(config: ServerConfig) -> None:
     """Refuse, by name, what a later release brings."""
     blocks: list[tuple[str, StorageConfig | SealConfig, str]] = [
         ("storage", config.storage, 'Use storage "sqlite", or "file" or "raft", which run on it'),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from strongroom.cli import output
-from strongroom.cli.command import ANY, Command, Group, Refused, exactly
+from strongroom.cli.command import ANY, Command, Group, Refused, deferred, exactly
 from strongroom.cli.flags import Flag
 from strongroom.cli.operator_keys import GENERATE_ROOT, REKEY, pgp_keys
 from strongroom.cli.operator_raft import RAFT
@@ -269,6 +269,56 @@ unsealed again.
                 output=(),
             ),
             RAFT,
+            Command(
+                "diagnose",
+                "Examine a configuration before the server starts",
+                deferred("operator_local", "diagnose"),
+                usage="[options]",
+                about="""
+Examines a server's configuration, storage, certificates, addresses and
+permissions, and says what to do about what is not in order. It changes nothing,
+and is run on the server's machine as the server's user.
+
+    $ {prog} operator diagnose -config=/etc/strongroom/config.hcl
+
+The exit code is 0 if all is well, 1 if the server would not start or not be safe,
+and 2 if there are only warnings.
+""",
+                flags=(
+                    Flag("config", "Configuration file, or folder of such files; may be given several times.", "list"),
+                    Flag(
+                        "skip", "Leave out a check: storage, listener or process; may be given several times.", "list"
+                    ),
+                ),
+                http=False,
+            ),
+            Command(
+                "migrate",
+                "Copy the storage into another one",
+                deferred("operator_local", "migrate"),
+                usage="[options]",
+                about="""
+Copies all data, encrypted as it is, from one storage into an empty one, and
+compares both. The servers of both must be stopped; unseal keys stay the same.
+
+    $ {prog} operator migrate -config=migrate.hcl
+
+The configuration names both, each as a "storage" block would be written:
+
+    storage_source "file" {
+      path = "/var/lib/vault"
+    }
+    storage_destination "sqlite" {
+      path = "/var/lib/strongroom/"
+    }
+""",
+                flags=(
+                    Flag("config", "Configuration file."),
+                    Flag("reset", "Let go of a migration's lock. There is none here; it does nothing.", "bool"),
+                    Flag("start", "Go on from this key after an interruption."),
+                ),
+                http=False,
+            ),
         ),
         about="""
 For those who run servers; most users need none of this.

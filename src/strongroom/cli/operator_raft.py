@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 
 from strongroom.cli import output
-from strongroom.cli.command import ANY, Command, Group, Refused
+from strongroom.cli.command import ANY, Command, Group, Refused, deferred
 from strongroom.cli.data import os_error
 from strongroom.cli.flags import Flag
+from strongroom.cli.progress import Metered, Progress
 from strongroom.cli.run import Run
 from strongroom.client.errors import ResponseError
 
@@ -25,13 +26,16 @@ def _save(run: Run) -> int:
 
     path = _one_file(run)
     with run.doing("Error taking the snapshot"):
+        line = Progress(run.ui, "Saving")
         try:
             with new_file(path) as file:
-                length = run.client.download("sys/storage/raft/snapshot", file)
+                length = run.client.download("sys/storage/raft/snapshot", Metered(file, line))
                 if not length:
                     raise Refused("Error taking the snapshot: the answer is empty", 2)
         except OSError as error:
             raise Refused(f"Error taking the snapshot: open {path}: {os_error(error)}", 2) from None
+        finally:
+            line.end()
     return 0
 
 
@@ -42,8 +46,13 @@ def _restore(run: Run) -> int:
         file = open(path, "rb")  # noqa: SIM115, PTH123 (closed below; the two failures have different words)
     except OSError as error:
         raise Refused(f"Error opening snapshot file: open {path}: {os_error(error)}", 2) from None
+    size = os.fstat(file.fileno()).st_size
+    line = Progress(run.ui, "Restoring", size)
     with file, run.doing("Error installing the snapshot"):
-        run.client.upload(endpoint, file, os.fstat(file.fileno()).st_size)
+        try:
+            run.client.upload(endpoint, Metered(file, line), size)
+        finally:
+            line.end()
     return 0
 
 
@@ -106,6 +115,22 @@ Replaces all of the server's data by that of a snapshot.
                     flags=(Flag("force", "Even if it was made under other unseal keys.", "bool"),),
                     arity=ANY,
                     output=(),
+                ),
+                Command(
+                    "inspect",
+                    "Show what is in a snapshot",
+                    deferred("operator_local", "inspect"),
+                    usage="[options] FILE",
+                    about="""
+Checks that a snapshot is whole, and shows how many entries it has and of what
+size, by the first parts of their keys. It needs no server and no key: what is in
+the entries stays encrypted.
+
+    $ {prog} operator raft snapshot inspect vault.snap
+""",
+                    flags=(Flag("depth", "How many parts of the keys to tell apart.", "int", default="2"),),
+                    arity=ANY,
+                    http=False,
                 ),
             ),
             about="""

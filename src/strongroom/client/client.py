@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import Any
 
 from strongroom.client import jsontext
 from strongroom.client.address import escape_path, escape_query
 from strongroom.client.errors import AddressError, ResponseError, TransportError
 from strongroom.client.secret import Secret, parse_secret, secret_from
 from strongroom.client.settings import Settings
-from strongroom.client.transport import Reply, Transport
+from strongroom.client.transport import Reads, Reply, Transport, Writes
 
 MERGE_PATCH = "application/merge-patch+json"
 #: `sys/wrapping/wrap` must be wrapped; this long when nothing else is asked.
@@ -87,14 +87,14 @@ class Client:
         reply = self._send("PUT", "sys/wrapping/unwrap", None, body)
         return self._secret(reply, missing=True)
 
-    def download(self, path: str, target: IO[bytes]) -> int:
+    def download(self, path: str, target: Writes) -> int:
         """Stream a GET into a file; returns its length."""
         reply = self._send("GET", path)
         if reply.status >= 300:
             self._body(reply)
         return reply.copy_to(target)
 
-    def upload(self, path: str, source: IO[bytes], length: int) -> None:
+    def upload(self, path: str, source: Reads, length: int) -> None:
         """Stream a file as the body of a POST."""
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(length)}
         self._body(self._send("POST", path, None, source, "", headers))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import time
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from strongroom.client.address import Address, parse_address
 from strongroom.client.errors import TransportError
@@ -21,6 +21,23 @@ _PAUSE = 0.5
 _LONGEST_PAUSE = 5.0
 _REDIRECTS = frozenset({301, 302, 307, 308})
 _CHUNK = 1 << 16
+
+
+class Writes(Protocol):
+    """What a body can be streamed into."""
+
+    def write(self, chunk: bytes, /) -> int:
+        """See `IO.write`."""
+
+
+class Reads(Protocol):
+    """What a body can be streamed from."""
+
+    def read(self, count: int = -1, /) -> bytes:
+        """See `IO.read`."""
+
+    def seek(self, place: int, /) -> int:
+        """See `IO.seek`."""
 
 
 class Reply:
@@ -45,7 +62,7 @@ class Reply:
         finally:
             self.close()
 
-    def copy_to(self, target: IO[bytes]) -> int:
+    def copy_to(self, target: Writes) -> int:
         """Stream the body; returns its length; raises `TransportError` when it breaks off."""
         total = 0
         expected = self.header("Content-Length")
@@ -79,7 +96,7 @@ class Transport:
         self.address = parse_address(settings.address)
         self._tls: ssl.SSLContext | None = None
 
-    def send(self, method: str, target: str, headers: dict[str, str], body: bytes | IO[bytes] | None) -> Reply:
+    def send(self, method: str, target: str, headers: dict[str, str], body: bytes | Reads | None) -> Reply:
         """Send, and send again what is safe to repeat. `target` is the path with its query, already escaped."""
         retries = self.settings.max_retries if body is None or isinstance(body, bytes) else 0
         statuses = _RETRY_READS if method == "GET" else _NEVER_RUN
@@ -100,9 +117,7 @@ class Transport:
             time.sleep(min(asked, _LONGEST_PAUSE))
         raise AssertionError("the last attempt returns or raises")
 
-    def _follow(
-        self, reply: Reply, method: str, headers: dict[str, str], body: bytes | IO[bytes] | None
-    ) -> Reply | None:
+    def _follow(self, reply: Reply, method: str, headers: dict[str, str], body: bytes | Reads | None) -> Reply | None:
         """Follow one redirect (a standby naming the active node), never from TLS to plain text."""
         where = reply.header("Location")
         if reply.status not in _REDIRECTS or not where or not self.settings.redirects:
@@ -123,7 +138,7 @@ class Transport:
         return self._exchange(address, method, target, headers, body)
 
     def _exchange(
-        self, address: Address, method: str, target: str, headers: dict[str, str], body: bytes | IO[bytes] | None
+        self, address: Address, method: str, target: str, headers: dict[str, str], body: bytes | Reads | None
     ) -> Reply:
         where = (method, address.shown.removesuffix(address.base) + target)
         connection = http.client.HTTPConnection(address.host, address.port, timeout=self.settings.timeout)

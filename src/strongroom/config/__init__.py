@@ -4,7 +4,7 @@
 """
 
 from strongroom.config.backends import SEALS, SERVICE_REGISTRATIONS, STORAGES, Backend
-from strongroom.config.load import PENDING_BLOCKS, SECTIONS, load
+from strongroom.config.load import PENDING_BLOCKS, SECTIONS, load, load_storages
 from strongroom.config.sanitize import sanitized
 from strongroom.config.schema import (
     Listener,
@@ -35,5 +35,6 @@ __all__ = [
     "Telemetry",
     "UserLockout",
     "load",
+    "load_storages",
     "sanitized",
 ]

@@ -90,6 +90,23 @@ def load(
     return config, draft.reader.warnings
 
 
+def load_storages(
+    path: Path, names: Sequence[str], *, environ: Mapping[str, str] | None = None
+) -> tuple[dict[str, StorageConfig], list[str]]:
+    """The blocks of these names in a file, each read as a `storage` block is, and warnings about them.
+
+    Raises `ConfigError`, also when one is missing.
+    """
+    draft = _Draft(Reader(os.environ if environ is None else environ))
+    body = _parse(path)
+    for name in names:
+        for block in blocks(body, name, 1):
+            draft.add_storage(name, block)
+        if name not in draft.single:
+            raise ConfigError(f"there is no {name} block", file=str(path), fix=f'Add {name} "TYPE" {{ ... }}')
+    return draft.single, draft.reader.warnings
+
+
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
@@ -130,7 +147,7 @@ class _Draft:
         self.places |= top.places
         for name, slot in _STORAGE_NAMES.items():
             for block in blocks(body, name, 1):
-                self._storage(slot, block)
+                self.add_storage(slot, block)
         for block in blocks(body, "listener", 1):
             self.listeners.append(self._listener(block))
         for block in blocks(body, "seal", 1):
@@ -182,7 +199,8 @@ class _Draft:
             if row.env and (text := self.reader.environ.get(row.env))
         }
 
-    def _storage(self, slot: str, block: hcl.Block) -> None:
+    def add_storage(self, slot: str, block: hcl.Block) -> None:
+        """Read a storage block; a second one for the same slot is an error."""
         storage = self._backend(StorageConfig, slot, STORAGES, block)
         if present := self.single.get(slot):
             raise storage.place.error(
