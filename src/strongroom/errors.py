@@ -76,6 +76,8 @@ class BadRequest(RequestError):
 class InvalidCredentials(BadRequest):
     """400 for a login whose name or secret is wrong; which of them, only the `reason` may tell."""
 
+    kind = "invalid credentials"
+
 
 class PermissionDenied(RequestError):
     """403 for a token that is valid but has no such right."""

@@ -131,7 +131,7 @@ async def lookup_self(ctx: SystemContext) -> dict[str, Any]:
 @engine.write("lookup-accessor")
 async def lookup_accessor(ctx: SystemContext, args: AccessorArgs) -> dict[str, Any]:
     """Look up a token by its accessor; its id stays hidden."""
-    return shown(await _by_accessor(ctx, args.accessor), "", ctx.clock.now_ns())
+    return await _told(ctx, await _by_accessor(ctx, args.accessor), "")
 
 
 @engine.list("accessors", sudo=True)
@@ -142,15 +142,24 @@ async def accessors(ctx: SystemContext) -> dict[str, Any]:
 
 async def _lookup(ctx: SystemContext, token: str) -> dict[str, Any]:
     if not token or token == ctx.request.token:
-        return shown(_caller(ctx), ctx.request.token, ctx.clock.now_ns())
+        return await _told(ctx, _caller(ctx), ctx.request.token)
     entry = await ctx.live.tokens.lookup(token)
     if entry is None:
         raise BadToken("bad token")
-    return shown(entry, token, ctx.clock.now_ns())
+    return await _told(ctx, entry, token)
+
+
+async def _told(ctx: SystemContext, entry: TokenEntry, token: str) -> dict[str, Any]:
+    """A token as a lookup tells it, with what its entity adds now."""
+    data = shown(entry, token, ctx.clock.now_ns())
+    view = await ctx.live.identity.view(entry.entity_id) if entry.entity_id else None
+    if view is not None and view.policies:
+        data["identity_policies"] = list(view.policies)
+    return data
 
 
 def shown(entry: TokenEntry, token: str, now_ns: int) -> dict[str, Any]:
-    """A token as a lookup tells it."""
+    """What a lookup tells of the token itself."""
     data: dict[str, Any] = {
         "accessor": entry.accessor,
         "creation_time": entry.creation_ns // 1_000_000_000,
@@ -228,7 +237,7 @@ async def revoke(ctx: SystemContext, args: TokenArgs) -> None:
     await ctx.live.tokens.revoke_tree(ctx.live.tokens.key_of(args.token))
 
 
-@engine.write("revoke-self", request_entry_only=True, free_form=True)
+@engine.write("revoke-self", free_form=True)
 async def revoke_self(ctx: SystemContext) -> None:
     """Revoke the caller's own token and its children."""
     caller = _caller(ctx)
