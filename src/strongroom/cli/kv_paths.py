@@ -70,7 +70,9 @@ def nothing_near(run: Run, place: Place, path: str) -> Refused:
     names = ((secret.data if secret else None) or {}).get("keys")
     listed = [str(name) for name in names[:1000]] if isinstance(names, list) else []
     shown = f"{place.mount}{folder}/" if folder else place.mount
-    if f"{wanted}/" in listed:
+    if wanted in listed:
+        refused.hint = f'It has no such version. "{run.prog} kv metadata get {shown}{wanted}" shows which it has.'
+    elif f"{wanted}/" in listed:
         refused.hint = f'It is a folder. "{run.prog} kv list {shown}{wanted}" shows what is in it.'
     elif close := _close(wanted, listed):
         refused.hint = f"Did you mean {' or '.join(shown + name for name in close)}?"

@@ -88,7 +88,8 @@ def _run(command: Command, words: list[str], ui: UI, env: Mapping[str, str], pro
         return 0
     except Refused as refused:
         if refused.message:
-            ui.error(refused.message)
+            # Errors of the API end in blank lines, which only set apart what nothing follows.
+            ui.error(refused.message.rstrip("\n") if refused.hint else refused.message)
         if refused.hint:
             ui.warn(f"\n{refused.hint}")
         if shown_instead:

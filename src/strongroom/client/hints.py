@@ -56,14 +56,14 @@ def _response_hint(error: ResponseError, settings: Settings) -> str:
 
 
 #: Method → the capability that policies call it by.
-_CAPABILITIES = {"GET": "read", "PUT": "update", "POST": "update", "PATCH": "patch", "DELETE": "delete"}
+_CAPABILITIES = {"GET": '"read"', "PATCH": '"patch"', "DELETE": '"delete"'}
 
 
 def _not_allowed(error: ResponseError) -> str:
     """What the policies of the token would have to allow."""
     path, _, query = error.url.partition("/v1/")[2].partition("?")
-    capability = "list" if "list=true" in query else _CAPABILITIES.get(error.method, "update")
+    capability = '"list"' if "list=true" in query else _CAPABILITIES.get(error.method, '"create" or "update"')
     return (
-        f'No policy of the token allows "{capability}" on "{path}".\n'
+        f'No policy of the token allows {capability} on "{path}".\n'
         f'"vault token capabilities {path}" shows what it may do there.'
     )
