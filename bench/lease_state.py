@@ -1,7 +1,7 @@
 """Fills a server's storage with leases and tokens, entry for entry as a server would have written them.
 
-`python -m bench.lease_state FOLDER` reads its orders, one JSON object a line, from stdin. It is a process of its own, so
-that what it holds is gone before anything is measured.
+`python -m bench.lease_state FOLDER` reads its orders as JSON from stdin. It is a process of its own, so that what it
+holds is gone before anything is measured.
 """
 
 from __future__ import annotations
@@ -9,18 +9,17 @@ from __future__ import annotations
 import asyncio
 import base64
 import gc
-import hashlib
 import json
 import pathlib
+import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from bench import outside, servers
+from bench import outside
 from strongroom.app.compose import build_core
 from strongroom.clock import random_text
 from strongroom.config import load
@@ -153,8 +152,6 @@ async def work(folder: pathlib.Path, orders: list[dict[str, Any]], key: str, own
 
 def fill(folder: pathlib.Path, orders: list[dict[str, Any]], key: str, owner: str) -> list[float]:
     """Have another process do it; returns the Unix time from which each order's seconds count."""
-    import subprocess
-
     orders_text = json.dumps({"orders": orders, "key": key, "owner": owner})
     done = subprocess.run(
         [sys.executable, "-m", "bench.lease_state", str(folder)],

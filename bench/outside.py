@@ -1,4 +1,4 @@
-"""`python -m bench.outside ARGS`: the server, with one more engine: its credentials exist in a world that costs nothing."""
+"""`python -m bench.outside ARGS`: the server with one more engine, whose credentials exist where nothing costs."""
 
 from __future__ import annotations
 

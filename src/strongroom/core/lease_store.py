@@ -37,7 +37,9 @@ class LeaseStore:
     async def of_row(self, row: Due) -> LeaseEntry | None:
         """The lease that a row of the expiry index stands for; a row that stands for none is removed."""
         lease_id = await self._barrier.get(row.key)
-        lease = await self.get(lease_id.decode()) if lease_id else None
+        if lease_id is None:
+            return None
+        lease = await self.get(lease_id.decode())
         if lease is not None and lease.index_ns == row.at_ns:
             return lease
         tx = self._live.transaction()
@@ -57,8 +59,9 @@ class LeaseStore:
     def put(tx: Transaction, old: LeaseEntry | None, new: LeaseEntry) -> None:
         """Write a lease and its place in the expiry index."""
         tx.store(ID + new.id, new)
-        name = lease_hash(new.id)
-        lease_index.move(tx, lease_index.LEASE, name, old.index_ns if old else 0, new.index_ns, new.id.encode())
+        lease_index.move(
+            tx, lease_index.LEASE, _row_name(new), old.index_ns if old else 0, new.index_ns, new.id.encode()
+        )
 
     def confirm(self, tx: Transaction, lease_id: str) -> None:
         """Lift the mark of a lease that is pending."""
@@ -87,17 +90,23 @@ class LeaseStore:
     async def remove(self, lease_id: str) -> None:
         """Remove a lease and all that points to it."""
         async with self.lock(lease_id):
-            lease = await self.get(lease_id)
-            if lease is None:
-                return
             tx = self._live.transaction()
-            name = lease_hash(lease_id)
-            for key in (ID + lease_id, PENDING + name, IRREVOCABLE + name):
-                tx.delete(key)
-            if lease.token:
-                tx.delete(f"{BY_TOKEN}{lease.token}/{name}")
-            lease_index.move(tx, lease_index.LEASE, name, lease.index_ns, 0)
+            await self.drop(tx, lease_id)
             await tx.commit()
+
+    async def drop(self, tx: Transaction, lease_id: str) -> None:
+        """Remove a lease in a transaction; its lock is held until that is durable."""
+        lease = await self.get(lease_id)
+        if lease is None:
+            return
+        name = lease_hash(lease_id)
+        for key in (ID + lease_id, PENDING + name):
+            tx.delete(key)
+        if lease.irrevocable:
+            tx.delete(IRREVOCABLE + name)
+        if lease.token:
+            tx.delete(f"{BY_TOKEN}{lease.token}/{name}")
+        lease_index.move(tx, lease_index.LEASE, _row_name(lease), lease.index_ns, 0)
 
     def lock(self, lease_id: str) -> Any:
         """Hold the lock under which a lease is changed; nothing outside the server is waited for under it."""
@@ -111,3 +120,7 @@ class LeaseStore:
             tx.put(IRREVOCABLE + name, new.id.encode())
         elif old.irrevocable:
             tx.delete(IRREVOCABLE + name)
+
+
+def _row_name(lease: LeaseEntry) -> str:
+    return lease_index.mount_tag(lease.mount) + lease_hash(lease.id)

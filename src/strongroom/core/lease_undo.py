@@ -1,17 +1,22 @@
-"""Undoing leases: calling the engine's revoker, once at a time, and again after growing pauses when it fails."""
+"""Undoing leases: calling the engine's revoker, once at a time, and again after growing pauses when it fails.
+
+What the engine writes while it undoes and the end of the lease are one commit.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
-from typing import TYPE_CHECKING, Final
+from contextlib import AsyncExitStack, nullcontext
+from typing import TYPE_CHECKING, Any, Final
 
 from strongroom.core.lease_model import LeaseEntry
 from strongroom.core.lease_store import LeaseStore
 from strongroom.errors import BadRequest, StrongroomError
 
 if TYPE_CHECKING:
+    from strongroom.core.lease_index import Due
     from strongroom.core.live import Live
     from strongroom.core.mounts import Mount
 
@@ -39,22 +44,25 @@ class Undoing:
     def __contains__(self, lease_id: str) -> bool:
         return lease_id in self._under_way
 
-    async def undo(self, lease_id: str) -> None:
-        """Undo a lease and remove it; of several callers one does it, and all learn how it went."""
+    async def undo(self, lease_id: str, calls: asyncio.Semaphore | None = None) -> None:
+        """Undo a lease and remove it; of several callers one does it, and all learn how it went.
+
+        `calls` bounds how many wait for the engine at once.
+        """
         task = self._under_way.get(lease_id)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._undo(lease_id))
+            task = asyncio.get_running_loop().create_task(self._undo(lease_id, calls))
             self._under_way[lease_id] = task
             task.add_done_callback(lambda done: self._ended(lease_id, done))
         await asyncio.shield(task)
 
-    async def expire(self, lease_id: str) -> None:
-        """Undo a lease that is due; if the engine fails, the lease notes that and is due again later."""
-        lease = await self._store.get(lease_id)
-        if lease is None or not 0 < lease.index_ns <= self._clock.now_ns():
+    async def expire(self, row: Due, calls: asyncio.Semaphore) -> None:
+        """Undo what a row of the index stands for; if the engine fails, the lease notes that and is due again later."""
+        lease = await self._store.of_row(row)
+        if lease is None or row.at_ns > self._clock.now_ns():
             return
         try:
-            await self.undo(lease_id)
+            await self.undo(lease.id, calls)
         except Exception as error:
             await self._failed(lease, words(error))
 
@@ -70,7 +78,7 @@ class Undoing:
         mount = self._live.mounts.by_path(lease.mount_path)
         return mount if mount is not None and mount.info.uuid == lease.mount else None
 
-    async def _undo(self, lease_id: str) -> None:
+    async def _undo(self, lease_id: str, calls: asyncio.Semaphore | None) -> None:
         async with self._store.lock(lease_id):
             lease = await self._store.get(lease_id)  # a renewal that came first has been written
         if lease is None:
@@ -81,9 +89,16 @@ class Undoing:
         revoker = mount.engine.revokers.get(lease.kind)
         if revoker is None:
             raise BadRequest(f"the engine at {lease.mount_path} does not know leases of the kind {lease.kind}")
-        async with asyncio.timeout(REVOKE_SECONDS):
-            await self._live.on_behalf(mount, lambda ctx: revoker(ctx, dict(lease.data)))
-        await self._store.remove(lease_id)
+        tx = self._live.transaction()
+        async with AsyncExitStack() as stack:
+
+            async def act(ctx: Any) -> None:
+                async with calls or nullcontext(), asyncio.timeout(REVOKE_SECONDS):
+                    await revoker(ctx, dict(lease.data))
+                await stack.enter_async_context(self._store.lock(lease_id))
+                await self._store.drop(tx, lease_id)
+
+            await self._live.on_behalf(mount, act, tx)
 
     async def _failed(self, lease: LeaseEntry, reason: str) -> None:
         attempts = lease.attempts + 1

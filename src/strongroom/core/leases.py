@@ -67,7 +67,7 @@ class Leases:
         self._clock = live.clock
         self._store = LeaseStore(live)
         self._undoing = Undoing(live, self._store)
-        self._expiration = Expiration(live, self._store.of_row, self._undoing.expire)
+        self._expiration = Expiration(live, self._undoing.expire)
         #: Asked before a lease is made, with its mount's UUID and the request's path; quotas set it.
         self.admit: Callable[[str, str], Awaitable[None]] | None = None
 
@@ -88,7 +88,7 @@ class Leases:
 
     async def run_due(self) -> None:
         """Take down everything that is due now, and wait for it."""
-        await self._expiration.run()
+        await self._expiration.run(complete=True)
         await self._expiration.idle()
 
     # -- Taking a lease ---------------------------------------------------------------------------------------------

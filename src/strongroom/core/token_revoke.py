@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from strongroom.core.slices import Slices
 from strongroom.core.token_model import ORPHAN, PARENT, TREE, TokenEntry
 from strongroom.core.token_store import TokenStore
 
@@ -56,7 +57,9 @@ class Revocation:
         now = self._clock.now_ns()
         tx = self._live.transaction()
         keys = []
+        slices = Slices()
         for row in rows:
+            await slices.end()
             entry = await self._store.get(row.name)
             if entry is None or entry.index_ns != row.at_ns:
                 tx.delete(row.key)  # nothing refers to it: harmless, but it would be read again for ever
@@ -75,7 +78,9 @@ class Revocation:
             chunk = work[-CHUNK:]
             del work[-CHUNK:]
             childless = []
+            slices = Slices()
             for key in chunk:
+                await slices.end()
                 children, more = await self._part_from_children(key)
                 if more:
                     work.append(key)
@@ -111,13 +116,16 @@ class Revocation:
         return doomed, len(children) == PAGE
 
     async def _bury(self, keys: list[str]) -> None:
+        slices = Slices()
         for key in keys:
+            await slices.end()
             await self._live.leases.release(key)
         now = self._clock.now_ns()
         async with AsyncExitStack() as stack:
             await self._store.hold(stack, keys)
             tx = self._live.transaction()
             for key in keys:
+                await slices.end()
                 entry = await self._store.get(key)
                 if entry is not None and not entry.lives(now):
                     await self._store.erase(tx, entry)

@@ -91,9 +91,14 @@ class FakeLive:
     def cubbyhole(self, token_key: str) -> str:
         return f"logical/cubbyhole/{token_key}/"
 
-    async def on_behalf(self, mount: FakeMount, action: Callable[[Any], Awaitable[Any]]) -> Any:
+    async def on_behalf(
+        self, mount: FakeMount, action: Callable[[Any], Awaitable[Any]], tx: Transaction | None = None
+    ) -> Any:
         request = Request(id="r", operation=Operation.UPDATE, path=mount.path)
-        return await action(SimpleNamespace(request=request, mount=mount.info))
+        tx = tx or self.transaction()
+        result = await action(SimpleNamespace(request=request, mount=mount.info))
+        await tx.commit()
+        return result
 
     def mount(self, path: str, **ttls: int) -> FakeMount:
         made = FakeMount(path, Engine(path.strip("/").replace("/", "-")), **ttls)
