@@ -4,6 +4,7 @@ Each is the file of that name in heads/ and what follows from the code:
 
     docs/configuration.md   from the table of settings, `strongroom.config.SECTIONS`
     docs/api.md             from the routes of every engine
+    docs/cli.md             from the declarations of the commands
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from strongroom.api.routes import Engine, Route
 from strongroom.app.compose import OWN
 from strongroom.config import PENDING_BLOCKS, SEALS, SECTIONS, SERVICE_REGISTRATIONS, STORAGES, Setting
 from strongroom.engines import BACKENDS
+from tests.docs import cli_page
 
 DOCS = Path(__file__).parents[2] / "docs"
 HEADS = Path(__file__).parent / "heads"
@@ -269,7 +271,12 @@ def _meaning(field: Field) -> str:
     return cell(" ".join(parts))
 
 
-PAGES: dict[str, Callable[[], str]] = {"configuration.md": configuration, "api.md": api}
+def cli() -> str:
+    """docs/cli.md."""
+    return _page("cli.md", cli_page.parts(table, cell))
+
+
+PAGES: dict[str, Callable[[], str]] = {"configuration.md": configuration, "api.md": api, "cli.md": cli}
 
 if __name__ == "__main__":
     for file, render in PAGES.items():

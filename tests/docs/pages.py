@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-GENERATED = ("api.md", "configuration.md", "divergences.md")
+GENERATED = ("api.md", "cli.md", "configuration.md", "divergences.md")
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 WRITTEN = [page for page in PAGES if page.name not in GENERATED]
 
