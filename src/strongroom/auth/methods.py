@@ -5,6 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from strongroom.api.backend import Backend
-from strongroom.auth import approle, kubernetes, userpass
+from strongroom.auth import approle, jwt, kubernetes, userpass
 
-METHODS: Final[tuple[Backend, ...]] = (approle.BACKEND, kubernetes.BACKEND, userpass.BACKEND)
+METHODS: Final[tuple[Backend, ...]] = (approle.BACKEND, *jwt.BACKENDS, kubernetes.BACKEND, userpass.BACKEND)

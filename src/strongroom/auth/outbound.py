@@ -7,6 +7,7 @@ imported by the first call, since most servers never make one.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -220,7 +221,8 @@ def _cause(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "its name cannot be resolved"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return (error.os_error.strerror or "the connection failed").lower()
+        number = error.os_error.errno
+        return os.strerror(number).lower() if number else "the connection failed"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection"
     return f"the call failed ({type(error).__name__})"
