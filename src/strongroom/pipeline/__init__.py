@@ -7,6 +7,7 @@ all writes of the request gather in one transaction, so they become durable toge
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from strongroom.api.messages import Request, Response
@@ -97,9 +98,9 @@ async def _broken_off(call: Call) -> None:
 async def _close(call: Call, error: RequestError | None) -> None:
     try:
         await audit_response(call, error)
-    except RequestError:
+    except (RequestError, asyncio.CancelledError):
         if error is None:
-            await give_up(call)  # the client gets nothing, so nothing may stay leased
+            await to_the_end(give_up(call))  # the client gets nothing, so nothing may stay leased
         raise
     finally:
         await last_use(call)

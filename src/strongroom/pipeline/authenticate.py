@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from strongroom.api.context import Caller
 from strongroom.errors import BadToken
 from strongroom.pipeline.call import Call
@@ -11,8 +13,11 @@ async def authenticate(call: Call) -> None:
     """Find the request's token; a missing or bad one is a refusal unless the endpoint needs none."""
     request, tokens = call.request, call.live.tokens
     if call.flags.wrapping:
-        call.refusal = await call.live.wrapping.verify(request)
-        if call.refusal is not None:
+        refusal = call.refusal = await call.live.wrapping.verify(request)
+        if refusal is not None:
+            # Nothing has been looked at but the token, so there is no outcome beyond this: one entry says all.
+            refusal.kind = refusal.kind or refusal.errors[0]
+            call.flags = replace(call.flags, request_entry_only=True)
             return
     if not request.token:
         _refuse(call, "the request has no token")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import traceback
 
-from strongroom.api.messages import Request
+from strongroom.api.messages import Request, Response
+from strongroom.core.tokens import Tokens
 from strongroom.errors import InternalError, RequestError, StorageFull, StrongroomError
 from strongroom.pipeline.call import Call
 
@@ -13,7 +14,7 @@ log = logging.getLogger("strongroom.core")
 
 
 async def give_up(call: Call) -> None:
-    """Forget what a failed request wrote, and undo the leases that it took ahead of its work."""
+    """Forget what a failed request wrote, and undo the leases and tokens that it took: nobody will hear of them."""
     call.transaction.discard()
     for lease in call.leases:
         try:
@@ -21,6 +22,22 @@ async def give_up(call: Call) -> None:
         except Exception as e:
             # The lease is durable and pending: the next start revokes it, or its own end does.
             log.warning("the lease %s of a failed request could not be given up yet: %s", lease.id, words(e))
+    if call.response is not None:
+        try:
+            await _revoke_tokens(call.live.tokens, call.response)
+        except Exception as e:
+            log.warning("a token made by a failed request could not be revoked; it lasts until its end: %s", words(e))
+
+
+async def _revoke_tokens(tokens: Tokens, response: Response) -> None:
+    """Revoke what an answer gives out: its new token, or the wrapping token and the token that waits behind it."""
+    auth, wrap = response.auth, response.wrap
+    if auth is not None and auth.client_token and not auth.issue_time:
+        await tokens.revoke_tree(tokens.key_of(auth.client_token))
+    if wrap is not None:
+        behind = await tokens.by_accessor(wrap.wrapped_accessor)
+        for key in (tokens.key_of(wrap.token), *((behind.key,) if behind is not None else ())):
+            await tokens.revoke_tree(key)
 
 
 def unexpected(request: Request, error: Exception) -> RequestError:

@@ -133,14 +133,18 @@ def drop_data(ctx: Context, key: Key, numbers: list[int]) -> None:
         ctx.storage.delete(f"{DATA}{key.id}/{number}")
 
 
+#: The class of these refusals in the audit log.
+_MISMATCH: Final = "invalid request"
+
+
 def check_cas(options: Mapping[str, Any], key: Key | None, config: Config) -> None:
     """Compare a write's check-and-set parameter, where one is given or demanded, with the newest version's number."""
     if "cas" not in options:
         if config.cas_required or (key is not None and key.cas_required):
-            raise BadRequest("check-and-set parameter required for this call")
+            raise BadRequest("check-and-set parameter required for this call", kind=_MISMATCH)
         return
     if _cas(options["cas"]) != (key.current_version if key is not None else 0):
-        raise BadRequest("check-and-set parameter did not match the current version")
+        raise BadRequest("check-and-set parameter did not match the current version", kind=_MISMATCH)
 
 
 def _cas(value: object) -> int:
