@@ -5,6 +5,7 @@ from __future__ import annotations
 from strongroom.cli import mounts, output
 from strongroom.cli.command import Command, Group, exactly
 from strongroom.cli.data import mount_path
+from strongroom.cli.flags import Flag
 from strongroom.cli.run import Run
 
 
@@ -17,8 +18,11 @@ def _enable(run: Run) -> int:
 
 def _disable(run: Run) -> int:
     path = mount_path(run.args[0])
+    params = {"force": "true"} if run.flags.bool("force") else None
     with run.doing(f"Error disabling secrets engine at {path}"):
-        run.client.delete(f"sys/mounts/{path.rstrip('/')}")
+        answer = run.client.delete(f"sys/mounts/{path.rstrip('/')}", params)
+    for warning in (answer.warnings or ()) if answer is not None else ():
+        run.ui.warn(f"WARNING! {warning}")
     run.ui.out(f"Success! Disabled the secrets engine (if it existed) at: {path}")
     return 0
 
@@ -81,7 +85,14 @@ Disables the secrets engine at a path. Its leases are revoked first, then all of
 its data is deleted.
 
     $ {prog} secrets disable ssh-prod/
+
+It is refused while a lease cannot be revoked. With -force such leases are kept
+as irrevocable, for somebody to look after, and the engine is let go:
+
+    $ {prog} secrets disable -force ssh-prod/
+    $ {prog} read sys/leases type=irrevocable
 """,
+                flags=(Flag("force", "Disable it although leases cannot be revoked.", "bool"),),
                 arity=exactly(1),
                 output=(),
             ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -78,13 +78,20 @@ class LeaseStore:
 
     async def make_due(self, lease_ids: Iterable[str], now_ns: int, tx: Transaction | None = None) -> None:
         """Let leases be due now; in one commit with what else is in `tx`."""
+        await self._doom({lease_id: {"due_ns": now_ns, "attempts": 0, "irrevocable": ""} for lease_id in lease_ids}, tx)
+
+    async def park(self, reasons: Mapping[str, str]) -> None:
+        """Keep leases as irrevocable, in one commit; `reasons` are by lease id."""
+        await self._doom({lease_id: {"irrevocable": reason} for lease_id, reason in reasons.items()})
+
+    async def _doom(self, changes: Mapping[str, dict[str, Any]], tx: Transaction | None = None) -> None:
         tx = tx or self._live.transaction()
         async with AsyncExitStack() as stack:
-            for lease_id in sorted(set(lease_ids)):
+            for lease_id in sorted(changes):
                 await stack.enter_async_context(self.lock(lease_id))
                 lease = await self.get(lease_id)
                 if lease is not None:
-                    self._put_doomed(tx, lease, replace(lease, due_ns=now_ns, attempts=0, irrevocable=""))
+                    self._put_doomed(tx, lease, replace(lease, **changes[lease_id]))
             await tx.commit()
 
     async def remove(self, lease_id: str) -> None:

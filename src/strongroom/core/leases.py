@@ -291,6 +291,39 @@ class Leases:
             lease_id, first = failures[0]
             raise BadRequest(f'failed to revoke "{lease_id}" ({len(failures)} / {done}): {first}')
 
+    async def let_go(self, prefix: str) -> int:
+        """Revoke all leases and tokens beneath a path, and park what cannot be; returns how many leases that are.
+
+        Where not one of several can be revoked, the rest are parked untried: an engine that hangs costs one attempt.
+        """
+        parked, hopeless = 0, ""
+        async for page in walk(self._barrier, ID, prefix.strip("/"), TOGETHER):
+            reasons = await asyncio.gather(*(self._let_go(lease_id, hopeless) for lease_id in page))
+            failed = {lease_id: reason for lease_id, reason in zip(page, reasons, strict=True) if reason}
+            await self._store.park(failed)
+            parked += len(failed)
+            if len(failed) == len(page):
+                hopeless = reasons[0]
+        return parked
+
+    async def _let_go(self, lease_id: str, hopeless: str) -> str:
+        """Revoke one; returns why that could not be, or ""."""
+        lease = await self._store.get(lease_id)
+        if lease is None:
+            return ""
+        if lease.kind == TOKEN_KIND:
+            await self._live.tokens.revoke_tree(lease.token)
+            return ""
+        if hopeless:
+            return hopeless
+        try:
+            await self._undoing.undo(lease_id)
+        except Exception as error:
+            reason = words(error) or type(error).__name__
+            log.error("the lease %s could not be revoked and is kept as irrevocable: %s", lease_id, reason)
+            return reason
+        return ""
+
     async def release(self, token_key: str) -> None:
         """Hand all leases of a token that ends to the expiration, durably."""
         folder = f"{BY_TOKEN}{token_key}/"

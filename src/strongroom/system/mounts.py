@@ -67,6 +67,12 @@ class EnableArgs(PathArgs):
     plugin_name: str = field("The type, where `type` is `plugin`.")
 
 
+class DisableArgs(PathArgs):
+    """What disabling takes."""
+
+    force: bool = field("Also when leases cannot be revoked: those are kept as irrevocable, and the mount is let go.")
+
+
 class TuneArgs(PathArgs):
     """What tuning takes."""
 
@@ -137,7 +143,7 @@ async def _enable(ctx: SystemContext, args: EnableArgs, family: Family) -> None:
     ctx.after_commit(lambda: mounts.apply(entry))
 
 
-async def _disable(ctx: SystemContext, args: PathArgs, family: Family) -> None:
+async def _disable(ctx: SystemContext, args: DisableArgs, family: Family) -> None:
     path = _full(family, args.path)
     await ctx.lock("mounts", TABLE_LOCK)
     mounts = ctx.live.mounts
@@ -155,19 +161,27 @@ async def _disable(ctx: SystemContext, args: PathArgs, family: Family) -> None:
         await ctx.transaction.commit()
         mounts.remove(entry)
 
-    await _take_down(ctx, mount, end)
+    await _take_down(ctx, mount, end, force=args.force)
 
 
-async def _take_down(ctx: SystemContext, mount: Mount, end: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def _take_down(
+    ctx: SystemContext, mount: Mount, end: Callable[[], Coroutine[Any, Any, None]], *, force: bool = False
+) -> None:
     """Stop serving a mount, revoke what it has handed out, then `end`; if any of it fails the mount serves on.
 
-    The engine must still be there to revoke, and nothing may be added meanwhile. What `end` makes durable and what it
-    changes in memory belong together, so it is not broken off.
+    With `force` it is no failure that a lease cannot be revoked: it is parked. The engine must still be there to
+    revoke, and nothing may be added meanwhile. What `end` makes durable and what it changes in memory belong together,
+    so it is not broken off.
     """
     mounts = ctx.live.mounts
     await mounts.leave(mount)
     try:
-        await ctx.live.leases.revoke_prefix(mount.path)
+        if force:
+            parked = await ctx.live.leases.let_go(mount.path)
+            if parked:
+                ctx.warn(f"{parked} leases could not be revoked; they are kept as irrevocable")
+        else:
+            await ctx.live.leases.revoke_prefix(mount.path)
         await to_the_end(end())
     except RequestError as e:
         raise BadRequest(*e.errors, reason=e.reason) from e
@@ -190,6 +204,8 @@ async def _tune(ctx: SystemContext, args: TuneArgs, family: Family) -> None:
     mount = mounts.by_path(path)
     if mount is None:
         raise BadRequest(f'tune of path "{path}" failed: no mount entry found')
+    if not mount.backend.mountable and family.kind != "auth" and not path.startswith(AUTH):
+        raise BadRequest(f'cannot tune "{path}"')
     given = {name: getattr(args, name) for name in args.given}
     changes = common_changes(given)
     ttls = {name: parse_ttl(given[name]) for name in TTLS if name in given}
@@ -244,7 +260,7 @@ def _declare(family: Family) -> None:
         """Mount an engine or method at a path."""
         await _enable(ctx, args, family)
 
-    async def disable(ctx: SystemContext, args: PathArgs) -> None:
+    async def disable(ctx: SystemContext, args: DisableArgs) -> None:
         """Unmount: revoke its leases and tokens, and delete its data."""
         await _disable(ctx, args, family)
 

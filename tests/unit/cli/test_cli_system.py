@@ -412,6 +412,16 @@ def test_mounts_are_changed(
         assert {key: body[key] for key in sent} == sent
 
 
+def test_an_engine_is_let_go_by_force_and_what_stays_behind_is_told(vault: Vault, server: FakeServer) -> None:
+    server.answers["DELETE /v1/sys/mounts/kv?force=true"] = (
+        200,
+        {"data": None, "warnings": ["2 leases could not be revoked"]},
+    )
+    code, out, err = vault("secrets", "disable", "-force", "kv")
+    assert (code, out) == (0, "Success! Disabled the secrets engine (if it existed) at: kv/\n")
+    assert "2 leases could not be revoked" in err
+
+
 def test_move_waits_for_the_end(vault: Vault, server: FakeServer) -> None:
     server.answers["POST /v1/sys/remount"] = (200, {"data": {"migration_id": "m1"}})
     server.answers["GET /v1/sys/remount/status/m1"] = [

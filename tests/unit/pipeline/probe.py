@@ -71,6 +71,8 @@ class Recorder(Device):
         super().__init__("recorder/", "salt", {"log_raw": "true"})
         self.lines: list[dict[str, Any]] = []
         self.refuse: tuple[str, ...] = ()
+        #: Where the recording of an answer waits.
+        self.gate: Gate | None = None
 
     @property
     def target(self) -> str:
@@ -81,6 +83,8 @@ class Recorder(Device):
 
     async def write(self, line: bytes) -> None:
         decoded = json.loads(line)
+        if self.gate is not None and decoded["type"] == "response":
+            await self.gate()
         if decoded["type"] in self.refuse:
             raise OSError(28, "no space left on device")
         self.lines.append(decoded)
@@ -109,6 +113,8 @@ class Probe(Server):
         self.gate: Gate | None = None
         self.after: list[str] = []
         self.revoked: list[Any] = []
+        #: Names of things that cannot be revoked.
+        self.stuck: set[str] = set()
 
     @property
     def mount(self) -> Mount:
@@ -204,6 +210,8 @@ def _add_leases(engine: Engine[Context], server: Callable[[], Probe]) -> None:
 
     @engine.revoke("thing")
     async def revoke(ctx: Context, lease: dict[str, Any]) -> None:
+        if lease["name"] in server().stuck:
+            raise BadRequest("the world is down")
         server().revoked.append(lease["name"])
 
 

@@ -136,6 +136,50 @@ def test_a_lease_whose_answer_cannot_be_recorded_is_given_up() -> None:
     played(scenario)
 
 
+@pytest.mark.parametrize(
+    ("path", "wrap_ttl"),
+    [("probe/login/ann", 0), ("probe/login/ann", 60), ("auth/token/create", 0), ("auth/token/create", 60)],
+)
+def test_a_token_whose_answer_cannot_be_recorded_ends_and_what_waits_behind_it_too(path: str, wrap_ttl: int) -> None:
+    async def scenario(server: Probe) -> None:
+        before = await server.tokens()
+        server.record().refuse = ("response",)
+        assert refused(await server.write(path, wrap_ttl=wrap_ttl))[0] == "InternalError"
+        assert await server.tokens() == before
+        assert server.idle()
+
+    played(scenario)
+
+
+def test_a_token_that_is_only_renewed_outlives_a_failing_record() -> None:
+    async def scenario(server: Probe) -> None:
+        token = await server.token(ttl=3600)
+        device = server.record()
+        device.refuse = ("response",)
+        assert refused(await server.write("auth/token/renew-self", by=token))[0] == "InternalError"
+        device.refuse = ()
+        ok(await server.read("auth/token/lookup-self", by=token))
+
+    played(scenario)
+
+
+def test_a_token_is_revoked_when_the_client_leaves_while_the_answer_is_recorded() -> None:
+    async def scenario(server: Probe) -> None:
+        before = await server.tokens()
+        device = server.record()
+        device.gate = Gate()
+        asked = asyncio.create_task(handle(server.core, request("auth/token/create", policies=["default"])))
+        await device.gate.reached.wait()
+        assert len(await server.tokens()) == len(before) + 1
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        assert await server.tokens() == before
+        assert server.idle()
+
+    played(scenario)
+
+
 # -- Cancellation ------------------------------------------------------------------------------------------------------
 
 
