@@ -30,9 +30,15 @@ def decode(text: str) -> bytes:
     if len(text) > CHUNK:
         return _decode_large(text)
     try:
-        return a2b_base64(text, strict_mode=True)
+        return _strict(text)
     except ValueError:  # binascii.Error is one; so is the refusal of what is not ASCII
         return _decode_lines(text)
+
+
+def _strict(text: str) -> bytes:
+    if len(text) % 4 or text[-3:] == "===":
+        raise ValueError("padding that Python lets pass")  # behind a whole group
+    return a2b_base64(text, strict_mode=True)
 
 
 def encode(data: bytes, prefix: str = "") -> str:
@@ -51,7 +57,7 @@ def _decode_large(text: str) -> bytes:
     for at in range(0, len(text), CHUNK):
         piece = text[at : at + CHUNK]
         try:
-            pieces.append(a2b_base64(piece, strict_mode=True))
+            pieces.append(_strict(piece))
         except ValueError:
             raise _fault(text) from None
         if piece[-1] == "=" and at + CHUNK < len(text):
@@ -62,7 +68,7 @@ def _decode_large(text: str) -> bytes:
 def _decode_lines(text: str) -> bytes:
     bare = text.replace("\n", "").replace("\r", "")
     try:
-        return a2b_base64(bare, strict_mode=True)
+        return _strict(bare)
     except ValueError:
         raise _fault(text) from None
 

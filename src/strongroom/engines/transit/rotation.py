@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from strongroom.api.context import Context
-from strongroom.engines.transit.engine import find, find_current, transit
+from strongroom.engines.transit.engine import find, find_current, find_locked, transit
 from strongroom.engines.transit.lifecycle import rotation_due
 from strongroom.engines.transit.model import AUTO_ROTATE, auto_rotate_path
 
@@ -29,16 +29,19 @@ async def rotate_due_keys(ctx: Context) -> None:
     while names := await ctx.storage.list(AUTO_ROTATE, after, PAGE):
         for name in names:
             key = await find(ctx, name)
-            if key is None or not key.auto_rotate_period:
-                ctx.storage.delete(auto_rotate_path(name))
-            elif rotation_due(key, ctx.clock.now_ns()):
-                await ctx.apart(partial(_rotate, name))
+            if key is None or not key.auto_rotate_period or rotation_due(key, ctx.clock.now_ns()):
+                await ctx.apart(partial(_tend, name))
         after = names[-1]
         await asyncio.sleep(0)
 
 
-async def _rotate(name: str, ctx: Context) -> None:
-    await find_current(ctx, name)
+async def _tend(name: str, ctx: Context) -> None:
+    """Rotate a key, or forget that it ever did."""
+    key = await find_locked(ctx, name)
+    if key is None or not key.auto_rotate_period:
+        ctx.storage.delete(auto_rotate_path(name))
+    else:
+        await find_current(ctx, name)
 
 
 transit.tick = rotate_due_keys
