@@ -18,6 +18,7 @@ from strongroom.api.args import Field
 from strongroom.api.messages import Operation
 from strongroom.api.routes import Engine, Route
 from strongroom.app.compose import OWN
+from strongroom.auth import methods
 from strongroom.config import PENDING_BLOCKS, SEALS, SECTIONS, SERVICE_REGISTRATIONS, STORAGES, Setting
 from strongroom.engines import BACKENDS
 from tests.docs import cli_page
@@ -203,7 +204,7 @@ _PARAMETER = re.compile(r"\{(\w+)(?::(\w+))?\}")
 
 def engines() -> Iterator[tuple[str, Engine[Any]]]:
     """Every engine that has routes, under the name that it is mounted by."""
-    for backend in (*OWN, *BACKENDS):
+    for backend in (*OWN, *methods.METHODS, *BACKENDS):
         versions = {name: backend.choose(options) for name, options in backend.aliases.items()}
         for name, engine in (versions or {backend.type: backend.choose({})}).items():
             if engine.routes:
@@ -217,8 +218,9 @@ def api() -> str:
 
 def _engine(name: str, engine: Engine[Any]) -> str:
     place = PLACES.get(name, f"auth/{name}/" if engine.kind == "auth" else f"{name}/")
-    own = name in ("system", "token", "cubbyhole")
-    where = f"Always at `{place}`." if own else f"`secrets enable {name}`; here at `{place}`."
+    own = name in ("system", "token", "cubbyhole", "identity")
+    command = f"`{'auth' if engine.kind == 'auth' else 'secrets'} enable {name}`"
+    where = f"Always at `{place}`." if own else f"{command}; here at `{place}`."
     head = ("method", "path", "access", "what it does")
     rows = [
         (METHODS[route.operation], f"`{place}{_shown(route)}`", _access(route), cell(route.summary))

@@ -81,8 +81,8 @@ def test_settings_in_the_pages_are_known(block: Block, tmp_path: Path) -> None:
     assert not warnings
 
 
-#: Words in backticks that look like settings and are something else: fields of answers, options of audit devices.
-OTHER_WORDS = {"lease_duration", "log_raw"}
+#: Words in backticks that look like settings and are something else: fields of answers, options, names of blocks.
+OTHER_WORDS = {"lease_duration", "log_raw", "identity_policies", "user_lockout", "lockout_disable"}
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=names(WRITTEN))

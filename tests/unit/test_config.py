@@ -309,7 +309,6 @@ PENDING: list[tuple[str, str, tuple[int, int]]] = [
     ('seal "shamir" { disabled = true }', "seal.shamir.disabled", (1, 17)),
     ('ha_storage "consul" {}', 'ha_storage "consul"', (1, 1)),
     ('service_registration "kubernetes" {}', 'service_registration "kubernetes"', (1, 1)),
-    ('user_lockout "all" {}', 'user_lockout "all"', (1, 1)),
     ("telemetry { filter_default = false }", "telemetry.filter_default", (1, 13)),
     ('telemetry { statsd_address = "a:1" }', "telemetry.statsd_address", (1, 13)),
 ]

@@ -50,7 +50,7 @@ _STORAGE_NAMES = {"storage": "storage", "backend": "storage", "ha_storage": "ha_
 #: Blocks that Vault knows and that change nothing here.
 _INERT_BLOCKS = ("entropy", "replication", "sentinel", "reporting", "kms_library", "kms", "license")
 #: Blocks of which nothing is acted on yet.
-PENDING_BLOCKS = frozenset({"ha_storage", "service_registration", "user_lockout"})
+PENDING_BLOCKS = frozenset({"ha_storage", "service_registration"})
 _BLOCKS = ("listener", *_STORAGE_NAMES, "seal", "telemetry", "service_registration", "user_lockout", *_INERT_BLOCKS)
 
 
@@ -157,7 +157,6 @@ class _Draft:
         for block in blocks(body, "telemetry", 0):
             self.telemetry |= self.reader.read(block.body, _TELEMETRY, what="telemetry.").values
         for block in blocks(body, "user_lockout", 1):
-            self._pending("user_lockout", block)
             read = self.reader.read(block.body, _LOCKOUT, what=f"user_lockout.{block.labels[0]}.")
             self.lockouts.append(UserLockout(type=block.labels[0], **read.values))
         for item in body.items:
