@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from strongroom.core import password_policies
+from strongroom.errors import NoRoute
 
 if TYPE_CHECKING:
     from strongroom.core.live import Live
@@ -39,15 +40,21 @@ class EngineHost:
 
     async def commit(self) -> None:
         """Make the request's writes durable now."""
+        self._check_mounted()
         await self._tx.commit()
 
     async def apart(self, action: Callable[[Any], Awaitable[Any]]) -> Any:
         """Run an action in a context and a transaction of its own."""
+        self._check_mounted()
         return await self._live.on_behalf(self._mount, action)
 
     async def password(self, policy: str) -> str | None:
         """A new password."""
         return await password_policies.generate(self._tx, policy)
+
+    def _check_mounted(self) -> None:
+        if self._live.mounts.by_uuid(self._mount.entry.uuid) is None:
+            raise NoRoute(self._mount.path)  # nobody would ever find or remove what is written now
 
 
 class EngineWork:

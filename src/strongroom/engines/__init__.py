@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from strongroom.api.backend import Backend
-from strongroom.engines import cubbyhole, kv, totp, transit
+from strongroom.engines import cubbyhole, database, kv, totp, transit
 
-BACKENDS: tuple[Backend, ...] = (kv.BACKEND, cubbyhole.BACKEND, transit.BACKEND, totp.BACKEND)
+BACKENDS: tuple[Backend, ...] = (
+    kv.BACKEND,
+    cubbyhole.BACKEND,
+    transit.BACKEND,
+    totp.BACKEND,
+    database.BACKEND,
+    *database.PLUGIN_BACKENDS,
+)

@@ -1,0 +1,37 @@
+"""Database plugins: what makes, changes and removes users of one kind of database. They know nothing of the server.
+
+Third parties offer theirs through the entry-point group `strongroom.databases`: each entry point names a `Plugin`.
+Ours are the rows of `BUILT_IN`.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Final
+
+from strongroom.databases import mysql, postgresql
+from strongroom.databases.plugin import Plugin
+
+log = logging.getLogger("strongroom.databases")
+
+GROUP: Final = "strongroom.databases"
+BUILT_IN: Final[tuple[Plugin, ...]] = (postgresql.PLUGIN, *mysql.PLUGINS)
+
+
+@cache
+def plugins() -> dict[str, Plugin]:
+    """All plugins by name. Nobody's replaces one of ours; one that cannot be loaded is logged and left out."""
+    found = {plugin.name: plugin for plugin in BUILT_IN}
+    for point in entry_points(group=GROUP):
+        try:
+            plugin = point.load()
+        except Exception:
+            log.exception("the database plugin %s cannot be loaded", point.name)
+            continue
+        if isinstance(plugin, Plugin):
+            found.setdefault(plugin.name, plugin)
+        else:
+            log.error("the entry point %s of the group %s is not a Plugin", point.name, GROUP)
+    return found

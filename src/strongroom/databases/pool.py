@@ -1,0 +1,108 @@
+"""A pool of connections that are opened when they are wanted.
+
+Work waits its turn for a bounded time, in order. Whoever opens a connection gets the database's own error when that
+fails. A connection whose work was broken off is closed, never used again; so is one that failed in the middle of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final, Generic, Protocol, TypeVar
+
+from strongroom.clock import Clock
+from strongroom.databases.plugin import DatabaseError
+from strongroom.databases.settings import Limits
+
+#: How long work waits for its turn, in seconds.
+TURN_SECONDS: Final = 30.0
+#: How long opening a connection may take.
+OPEN_SECONDS: Final = 15.0
+#: How long closing one may take; what takes longer is left to the operating system.
+CLOSE_SECONDS: Final = 2.0
+
+
+class Connection(Protocol):
+    """What a pool keeps."""
+
+    def usable(self) -> bool:
+        """Whether it still looks alive and no work was left half done; asked without talking to the database."""
+
+    async def close(self) -> None:
+        """Close it."""
+
+
+C = TypeVar("C", bound=Connection)
+
+
+class Pool(Generic[C]):
+    """Connections of one kind."""
+
+    def __init__(self, open_: Callable[[], Awaitable[C]], limits: Limits, clock: Clock | None = None) -> None:
+        self._open = open_
+        self._limits = limits
+        self._clock = clock or Clock()
+        self._turns = asyncio.Semaphore(limits.most)
+        #: Connections at rest and when they were opened; the one used last is the first.
+        self._idle: deque[tuple[C, float]] = deque()
+        self._closed = False
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[C]:
+        """A connection for a block. Raises `DatabaseError` when none is free in time, and what opening raises."""
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise DatabaseError(f"no connection became free within {TURN_SECONDS:.0f} seconds") from None
+        try:
+            connection, opened = await self._take()
+            try:
+                yield connection
+            except Exception:
+                await self._give_back(connection, opened)  # if the failure left it usable
+                raise
+            except BaseException:
+                await _close(connection)
+                raise
+            await self._give_back(connection, opened)
+        finally:
+            self._turns.release()
+
+    async def aclose(self) -> None:
+        """Close what is at rest now, and what is in use when it comes back."""
+        self._closed = True
+        while self._idle:
+            await _close(self._idle.popleft()[0])
+
+    async def _take(self) -> tuple[C, float]:
+        while self._idle:
+            connection, opened = self._idle.popleft()
+            if self._fresh(opened) and connection.usable():
+                return connection, opened
+            await _close(connection)
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                connection = await self._open()
+        except TimeoutError:
+            raise DatabaseError(f"connecting took longer than {OPEN_SECONDS:.0f} seconds") from None
+        return connection, self._clock.monotonic()
+
+    async def _give_back(self, connection: C, opened: float) -> None:
+        if not self._closed and len(self._idle) < self._limits.idle and self._fresh(opened) and connection.usable():
+            self._idle.appendleft((connection, opened))
+        else:
+            await _close(connection)
+
+    def _fresh(self, opened: float) -> bool:
+        return not self._limits.lifetime or self._clock.monotonic() - opened < self._limits.lifetime
+
+
+async def _close(connection: Connection) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await connection.close()
+    except Exception:  # noqa: S110 - it is thrown away in any case
+        pass
