@@ -11,11 +11,13 @@ from __future__ import annotations
 import base64
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from strongroom.app.dev_tls import Files
 from strongroom.config import Listener, ServerConfig, StorageConfig
 from strongroom.core.core import Core
 from strongroom.core.mounts import new_entry
@@ -38,16 +40,14 @@ class DevKeys(msgspec.Struct, frozen=True):
         return "DevKeys()"
 
 
-def dev_config(address: str, folder: str) -> ServerConfig:
-    """The configuration that `-dev` stands for."""
+def dev_config(address: str, folder: str, certificates: Files | None = None) -> ServerConfig:
+    """The configuration that `-dev` stands for; with certificates it speaks TLS."""
     storage = StorageConfig(type="sqlite", settings={"path": folder + "/"}) if folder else StorageConfig()
-    return ServerConfig(
-        storage=storage,
-        listeners=(
-            Listener(address=address or DEFAULT_ADDRESS, tls_disable=True, unauthenticated_metrics_access=True),
-        ),
-        disable_mlock=True,
-    )
+    listener = Listener(address=address or DEFAULT_ADDRESS, tls_disable=True, unauthenticated_metrics_access=True)
+    if certificates is not None:
+        files = {"tls_cert_file": str(certificates.cert), "tls_key_file": str(certificates.key)}
+        listener = replace(listener, tls_disable=False, **files)  # type: ignore[arg-type]  # names of text settings
+    return ServerConfig(storage=storage, listeners=(listener,), disable_mlock=True)
 
 
 async def open_dev(core: Core, *, folder: str, root_token: str, kv_v1: bool) -> DevKeys:

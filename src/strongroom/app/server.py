@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from strongroom import VAULT_VERSION, __version__
 from strongroom.api.messages import Request
 from strongroom.app.compose import build_core, streams
 from strongroom.app.dev import DevKeys, dev_config, open_dev, write_private
+from strongroom.app.dev_tls import CA_FILE, make
 from strongroom.config import SealConfig, ServerConfig, StorageConfig, load
 from strongroom.core.core import Core
 from strongroom.errors import ConfigError, StorageError
@@ -41,37 +44,51 @@ def run_server(
     dev_storage: str = "",
     dev_no_store_token: bool = False,
     dev_kv_v1: bool = False,
-    log_level: str = "",
-    log_format: str = "",
+    dev_tls: bool = False,
+    dev_tls_cert_dir: str = "",
+    settings: Mapping[str, Any] | None = None,
 ) -> int:
     """Run a server until it is told to stop; returns the exit status.
 
-    `config` are files and folders. What is wrong with them is printed on stdout, with file, line and the fix, and the
-    status is 1.
+    `config` are files and folders, `settings` are top-level settings that win over them. What is wrong is printed on
+    stdout, with file, line and the fix, and the status is 1. `dev_tls` makes certificates, in a folder that goes with
+    the server unless `dev_tls_cert_dir` names one.
     """
     paths = [Path(path) for path in config]
-    overrides = {name: value for name, value in (("log_level", log_level), ("log_format", log_format)) if value}
+    with ExitStack() as stack:
+        certificates = None
+        if dev_tls:
+            folder = dev_tls_cert_dir or stack.enter_context(TemporaryDirectory(prefix="strongroom-tls-"))
+            try:
+                certificates = make(Path(folder), dev_listen_address.rpartition(":")[0])
+            except OSError as e:
+                _say(f"Error: cannot write certificates to {folder}: {(e.strerror or 'it failed').lower()}")
+                return 1
 
-    def read() -> tuple[ServerConfig, list[str]]:
-        loaded, warnings = _dev(paths, dev_listen_address, dev_storage) if dev else load(paths)
-        return replace(loaded, **overrides), warnings  # type: ignore[arg-type]  # names of text settings
+        def read() -> tuple[ServerConfig, list[str]]:
+            own = dev_config(dev_listen_address, dev_storage, certificates)
+            loaded, warnings = _dev(paths, own) if dev else load(paths)
+            return replace(loaded, **(settings or {})), warnings
 
-    opener = partial(open_dev, folder=dev_storage, root_token=dev_root_token_id, kv_v1=dev_kv_v1) if dev else None
+        opener = partial(open_dev, folder=dev_storage, root_token=dev_root_token_id, kv_v1=dev_kv_v1)
+        return _run(read, opener if dev else None, not dev_no_store_token)
+
+
+def _run(read: Read, opener: OpenDev | None, store_token: bool) -> int:
     try:
-        settings, warnings = read()
-        server = Server(settings, read, dev=opener, store_token=not dev_no_store_token)
+        config, warnings = read()
+        server = Server(config, read, dev=opener, store_token=store_token)
         for warning in warnings:
             log.warning("%s", warning)
-        with process.pid_file(settings.pid_file):
+        with process.pid_file(config.pid_file):
             return process.run(server.run)
     except (ConfigError, StorageError) as e:
         _say(f"Error: {e}")
         return 1
 
 
-def _dev(paths: list[Path], address: str, folder: str) -> tuple[ServerConfig, list[str]]:
+def _dev(paths: list[Path], config: ServerConfig) -> tuple[ServerConfig, list[str]]:
     """What `-dev` stands for, with the settings of files where it leaves room for them."""
-    config = dev_config(address, folder)
     if not paths:
         return config, []
     loaded, warnings = load(paths, complete=False)
@@ -219,16 +236,18 @@ def _rows(config: ServerConfig, bound: list[Bound]) -> dict[str, str]:
 
 def _dev_words(config: ServerConfig, bound: list[Bound], keys: DevKeys) -> str:
     folder = config.storage.settings.get("path", "")
+    listener = bound[0].listener
     kept = (
         f"Everything is kept in {folder}, the keys too (mode 0600): whoever can read that folder can\n"
         "read every secret. This is for one person's machine; use -config for anything else."
         if folder
         else "Everything is in memory only and gone when the server stops. Never use it for real secrets."
     )
+    trust = f"    $ export VAULT_CACERT='{Path(listener.tls_cert_file).parent / CA_FILE}'\n" if bound[0].tls else ""
     return (
         f"WARNING! dev mode is enabled! The server opens by itself. {kept}\n\n"
         "You may need to set the following environment variables:\n\n"
-        f"    $ export VAULT_ADDR='{bound[0].url}'\n\n"
+        f"    $ export VAULT_ADDR='{bound[0].url}'\n{trust}\n"
         f"Unseal Key: {keys.unseal_key}\nRoot Token: {keys.root_token}\n"
     )
 

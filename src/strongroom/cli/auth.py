@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from strongroom.cli import mounts, output
 from strongroom.cli.command import Command, Group, exactly
 from strongroom.cli.data import clean_path, mount_path
 from strongroom.cli.flags import Flag
 from strongroom.cli.run import Run
+from strongroom.client.durations import go_duration
 
+_LOCKOUT = (
+    Flag("user-lockout-counter-reset-duration", "How long after a failed login it is forgotten.", "duration"),
+    Flag("user-lockout-disable", "Lock no names after failed logins.", "bool"),
+    Flag("user-lockout-duration", "How long a name stays locked.", "duration"),
+    Flag("user-lockout-threshold", "Number of failed logins that lock a name.", "int"),
+)
 _TOKEN_TYPE = Flag("token-type", "Type of its tokens: default-service, default-batch, service or batch.")
 
 
@@ -58,10 +67,23 @@ def _move(run: Run) -> int:
     return mounts.move(run, "auth method", mount_path(run.args[0]), mount_path(run.args[1]), "auth/")
 
 
+def _lockout_of(run: Run) -> dict[str, Any]:
+    """When failed logins lock a name, as far as it was given."""
+    flags, config = run.flags, dict[str, Any]()
+    if flags.given("user-lockout-threshold"):
+        config["lockout_threshold"] = str(flags.int("user-lockout-threshold"))
+    for name in ("duration", "counter-reset-duration"):
+        if flags.given(f"user-lockout-{name}"):
+            config[f"lockout_{name.replace('-', '_')}"] = go_duration(flags.int(f"user-lockout-{name}"))
+    if flags.given("user-lockout-disable"):
+        config["lockout_disable"] = flags.bool("user-lockout-disable")
+    return {"user_lockout_config": config} if config else {}
+
+
 def _tune(run: Run) -> int:
     path = mount_path(run.args[0])
     with run.doing(f"Error tuning auth method {path}"):
-        mounts.tune(run, "sys/mounts/auth", path)
+        mounts.tune(run, "sys/mounts/auth", path, _lockout_of(run))
     run.ui.out(f"Success! Tuned the auth method at: {path}")
     return 0
 
@@ -132,7 +154,7 @@ Changes what is given, and only that.
 
     $ {prog} auth tune -default-lease-ttl=1h userpass/
 """,
-                flags=(*mounts.TUNE_FLAGS, _TOKEN_TYPE),
+                flags=(*mounts.TUNE_FLAGS, *_LOCKOUT, _TOKEN_TYPE),
                 arity=exactly(1),
                 output=(),
             ),

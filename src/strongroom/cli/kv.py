@@ -129,9 +129,10 @@ def _warn_of_dropped(run: Run, place: Place, version: int, data: dict[str, Any])
 
 
 def _patch(run: Run) -> int:
-    if len(run.args) == 1:
+    removed = [part for text in run.flags.list("remove-data") for part in text.split(",") if part]
+    if len(run.args) == 1 and not removed:
         raise Refused("Must supply data")
-    data = parse_words(run.args[1:], run.ui.read_stdin)
+    data = parse_words(run.args[1:], run.ui.read_stdin) | dict.fromkeys(removed)
     method = run.flags.text("method")
     place = locate_versioned(run, run.args[0], "K/V engine mount must be version 2 for patch support", 2)
     path = place.path()
@@ -163,7 +164,9 @@ def _read_then_write(run: Run, path: str, changes: dict[str, Any]) -> Secret | N
     data, metadata = _version_at(run, path, 0)
     if data is None:
         raise Refused(f"No data found at {path}; patch only works on existing data", 2)
-    body = {"data": {**data, **changes}, "options": {"cas": metadata.get("version", 0)}}
+    # As in a merge patch, null removes a key.
+    merged = {key: value for key, value in {**data, **changes}.items() if key not in changes or value is not None}
+    body = {"data": merged, "options": {"cas": metadata.get("version", 0)}}
     return run.client.write(path, body)
 
 
@@ -292,6 +295,7 @@ Writes a new version of a secret that differs only in the keys given.
                 flags=(
                     _MOUNT,
                     _CAS,
+                    Flag("remove-data", "Key to remove; may be given several times, or with commas.", "list"),
                     Flag("method", 'patch, or rw to read and write; by default "rw" only where "patch" may not.'),
                 ),
                 arity=at_least(1, ">1"),

@@ -97,9 +97,9 @@ def enable(run: Run, endpoint: str) -> tuple[str, str]:
     return plugin or kind, path
 
 
-def tune(run: Run, endpoint: str, path: str) -> None:
-    """Change what was given of a mount's configuration."""
-    body = config_of(run)
+def tune(run: Run, endpoint: str, path: str, more: dict[str, Any] | None = None) -> None:
+    """Change what was given of a mount's configuration, and `more`."""
+    body = config_of(run) | (more or {})
     if run.flags.given("description"):
         body["description"] = run.flags.text("description")
     if options := options_of(run):

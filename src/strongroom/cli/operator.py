@@ -314,6 +314,8 @@ The configuration names both, each as a "storage" block would be written:
 """,
                 flags=(
                     Flag("config", "Configuration file."),
+                    Flag("log-level", "Taken for the sake of scripts; nothing is logged.", env="VAULT_LOG_LEVEL"),
+                    Flag("max-parallel", "Taken for the sake of scripts; entries are committed in batches.", "int"),
                     Flag("reset", "Let go of a migration's lock. There is none here; it does nothing.", "bool"),
                     Flag("start", "Go on from this key after an interruption."),
                 ),

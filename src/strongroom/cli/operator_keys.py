@@ -94,7 +94,7 @@ def _key(run: Run, nonce: str) -> tuple[str, str]:
 def _rekey(run: Run) -> int:
     flags = run.flags
     verify = flags.bool("verify")
-    path = "sys/rekey/verify" if verify else "sys/rekey/init"
+    path = f"{_rekey_base(run)}/{'verify' if verify else 'init'}"
     if flags.bool("cancel"):
         with run.doing("Error canceling rekey"):
             run.client.delete(path)
@@ -119,7 +119,7 @@ def _rekey_init(run: Run) -> int:
     if flags.list("pgp-keys"):
         body |= {"pgp_keys": pgp_keys(flags.list("pgp-keys")), "backup": flags.bool("backup")}
     with run.doing("Error initializing rekey"):
-        status = run.client.send_json("sys/rekey/init", body)
+        status = run.client.send_json(f"{_rekey_base(run)}/init", body)
     if run.table and not flags.list("pgp-keys"):
         run.ui.warn("WARNING! The new keys will be shown once, and there is no way to show them again.")
     return _show_rekey(run, status)
@@ -144,14 +144,14 @@ def _show_rekey(run: Run, status: dict[str, Any]) -> int:
 
 def _rekey_key(run: Run) -> int:
     with run.doing("Error getting rekey status"):
-        status = run.client.get_json("sys/rekey/init")
+        status = run.client.get_json(f"{_rekey_base(run)}/init")
     if not status.get("started"):
         raise Refused('No rekey is in progress. Start a rekey process by running "vault\noperator rekey -init".')
     key, nonce = _key(run, str(status.get("nonce") or ""))
     if not nonce:
         raise Refused("Missing nonce value: specify it via the -nonce flag")
     with run.doing("Error posting unseal key"):
-        answer = run.client.send_json("sys/rekey/update", {"key": key, "nonce": nonce})
+        answer = run.client.send_json(f"{_rekey_base(run)}/update", {"key": key, "nonce": nonce})
     if not answer.get("complete"):
         return _show_rekey(run, answer)
     if not run.table:
@@ -189,19 +189,28 @@ def _print_new_keys(run: Run, answer: dict[str, Any], status: dict[str, Any]) ->
 
 def _rekey_verify(run: Run) -> int:
     with run.doing("Error getting rekey verification status"):
-        status = run.client.get_json("sys/rekey/verify")
+        status = run.client.get_json(f"{_rekey_base(run)}/verify")
     key, nonce = _key(run, str(status.get("nonce") or ""))
     if not nonce:
         raise Refused("Missing nonce value: specify it via the -nonce flag")
     with run.doing("Error posting unseal key"):
-        answer = run.client.send_json("sys/rekey/verify", {"key": key, "nonce": nonce})
+        answer = run.client.send_json(f"{_rekey_base(run)}/verify", {"key": key, "nonce": nonce})
     if not answer.get("complete"):
         with run.doing("Error getting rekey verification status"):
-            return _show_rekey(run, run.client.get_json("sys/rekey/verify"))
+            return _show_rekey(run, run.client.get_json(f"{_rekey_base(run)}/verify"))
     if not run.table:
         return output.emit(run, _pick(answer, (("nonce", ""), ("complete", False))))
     run.ui.out("Success! Rekey verification was successful. The new keys are in force.")
     return 0
+
+
+def _rekey_base(run: Run) -> str:
+    """Where the API has it: the unseal keys, or the recovery keys of a seal that opens by itself."""
+    target = run.flags.text("target") or "barrier"
+    bases = {"barrier": "sys/rekey", "recovery": "sys/rekey-recovery-key"}
+    if target not in bases:
+        raise Refused(f"Unknown target: {target}")
+    return bases[target]
 
 
 REKEY = Command(
@@ -227,6 +236,7 @@ Strongroom's server refuses -pgp-keys: it encrypts keys for nobody.
         Flag("nonce", "Nonce that -init printed; needed where the key is not asked for."),
         Flag("pgp-keys", "Files of PGP keys to encrypt the new keys with, with commas.", "list"),
         Flag("status", "Print how far it is.", "bool"),
+        Flag("target", "Which keys: those that unseal (barrier), or recovery.", default="barrier"),
         Flag("verify", "With -init: the new keys must be verified; else verify with a new key.", "bool"),
     ),
     arity=between(0, 1),

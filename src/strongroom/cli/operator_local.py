@@ -97,7 +97,10 @@ def inspect(run: Run) -> int:
     if not run.table:
         parts: list[Any] = [part._asdict() for part in found.parts]
         return output.emit(run, {"entries": found.entries, "size": found.size, "parts": parts})
-    run.ui.out(output.columns([("Entries", str(found.entries)), ("Size", size(found.size))]) + "\n")
-    rows = [(part.name, str(part.entries), size(part.size)) for part in found.parts]
-    run.ui.out(output.table(("Key Name", "Count", "Size"), rows))
+    run.ui.out(output.columns([("Entries", str(found.entries)), ("Size", size(found.size))]))
+    if run.flags.given("details") and not run.flags.bool("details"):
+        return 0
+    wanted = run.flags.text("filter")
+    rows = [(part.name, str(part.entries), size(part.size)) for part in found.parts if part.name.startswith(wanted)]
+    run.ui.out("\n" + output.table(("Key Name", "Count", "Size"), rows))
     return 0

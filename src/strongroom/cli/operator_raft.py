@@ -128,7 +128,11 @@ the entries stays encrypted.
 
     $ {prog} operator raft snapshot inspect vault.snap
 """,
-                    flags=(Flag("depth", "How many parts of the keys to tell apart.", "int", default="2"),),
+                    flags=(
+                        Flag("depth", "How many parts of the keys to tell apart.", "int", default="2"),
+                        Flag("details", "Show the keys, too.", "bool", default="true"),
+                        Flag("filter", "Show only keys that begin with this."),
+                    ),
                     arity=ANY,
                     http=False,
                 ),

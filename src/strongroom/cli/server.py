@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from strongroom.cli.command import Command, Group, Refused
 from strongroom.cli.flags import Flag
 from strongroom.cli.run import Run
 
 _DEV_ADDRESS = "127.0.0.1:8200"
+_CHOICES = {"log_level": ("trace", "debug", "info", "warn", "error"), "log_format": ("standard", "json")}
 
 
 def _server(run: Run) -> int:
     flags, env = run.flags, run.env
-    dev = flags.bool("dev")
+    dev = flags.bool("dev") or flags.bool("dev-tls")
     config = flags.list("config")
     if not dev:
-        for name in ("dev-root-token-id", "dev-listen-address", "dev-storage", "dev-no-store-token", "dev-kv-v1"):
-            if flags.given(name):
+        for name in (flag.name for flag in run.command.flags):
+            if name.startswith("dev-") and flags.given(name):
                 raise _refused(run, f"-{name} works only together with -dev.")
         if not config:
             raise _refused(
@@ -33,9 +36,31 @@ def _server(run: Run) -> int:
         dev_storage=flags.text("dev-storage"),
         dev_no_store_token=flags.bool("dev-no-store-token"),
         dev_kv_v1=flags.bool("dev-kv-v1"),
-        log_level=flags.text("log-level") or env.get("VAULT_LOG_LEVEL", ""),
-        log_format=flags.text("log-format") or env.get("VAULT_LOG_FORMAT", ""),
+        dev_tls=flags.bool("dev-tls"),
+        dev_tls_cert_dir=flags.text("dev-tls-cert-dir"),
+        settings=_settings(run),
     )
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """The settings that flags and variables give in the configuration's place."""
+    flags = run.flags
+    texts = {
+        "log_level": flags.text("log-level") or run.env.get("VAULT_LOG_LEVEL", ""),
+        "log_format": flags.text("log-format") or run.env.get("VAULT_LOG_FORMAT", ""),
+        "log_file": flags.text("log-file"),
+    }
+    for name, known in _CHOICES.items():
+        texts[name] = texts[name].lower()
+        if texts[name] and texts[name] not in known:
+            raise _refused(run, f'Error: {name} is "{texts[name][:32]}". Use one of {", ".join(known)}')
+    numbers = {
+        "log_rotate_bytes": flags.int("log-rotate-bytes"),
+        "log_rotate_duration": flags.int("log-rotate-duration") // 10**9,
+        "log_rotate_max_files": flags.int("log-rotate-max-files"),
+    }
+    given = {name: value for name, value in numbers.items() if flags.given(name.replace("_", "-"))}
+    return {name: text for name, text in texts.items() if text} | given
 
 
 def _refused(run: Run, message: str) -> Refused:
@@ -70,8 +95,15 @@ in memory. It is made to try things out, not to keep secrets that matter.
             Flag("dev-listen-address", "Where it listens.", default=_DEV_ADDRESS, env="VAULT_DEV_LISTEN_ADDRESS"),
             Flag("dev-no-store-token", "Do not keep the root token in the token helper.", "bool"),
             Flag("dev-root-token-id", "Its root token.", env="VAULT_DEV_ROOT_TOKEN_ID"),
+            Flag("dev-tls", "Start a development server that speaks TLS, with certificates made for it.", "bool"),
+            Flag("dev-tls-cert-dir", "Folder for these certificates. The default goes when the server stops."),
             Flag("dev-storage", "Folder to keep its data and keys in, so that it is there again next time."),
+            Flag("exit-on-core-shutdown", "End the process when the server's core ends, as it does anyway.", "bool"),
+            Flag("log-file", "File, or folder ending in a slash, to write the log to as well."),
             Flag("log-format", "Lines for people (standard) or for programs (json).", env="VAULT_LOG_FORMAT"),
+            Flag("log-rotate-bytes", "Size at which a new log file is begun.", "int"),
+            Flag("log-rotate-duration", "Age at which a new log file is begun.", "duration", default="24h"),
+            Flag("log-rotate-max-files", "Number of old log files to keep; -1 for none.", "int"),
             Flag("log-level", "trace, debug, info, warn or error.", default="info", env="VAULT_LOG_LEVEL"),
         ),
         http=False,

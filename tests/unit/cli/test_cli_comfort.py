@@ -326,6 +326,35 @@ class TestDroppedKeys:
         assert not [seen for seen in server.seen if "subkeys" in seen.target] or words == ["-field=version"]
 
 
+class TestFlagsOfVault:
+    def test_a_patch_can_remove_keys(self, vault: Vault, server: FakeServer) -> None:
+        server.answers["PATCH /v1/secret/data/app"] = (200, {"data": {"version": 2}})
+        assert vault("kv", "patch", "-remove-data=a,b", "-remove-data=c", "secret/app", "d=1").code == 0
+        assert server.seen[-1].json["data"] == {"d": "1", "a": None, "b": None, "c": None}
+
+    def test_also_where_it_reads_and_writes(self, vault: Vault, server: FakeServer) -> None:
+        server.answers["GET /v1/secret/data/app"] = version({"a": 1, "b": 2})
+        server.answers["PUT /v1/secret/data/app"] = (200, {"data": {"version": 2}})
+        assert vault("kv", "patch", "-method=rw", "-remove-data=a", "secret/app").code == 0
+        assert server.seen[-1].json["data"] == {"b": 2}
+
+    def test_lockouts_are_tuned(self, vault: Vault, server: FakeServer) -> None:
+        server.answers["POST /v1/sys/mounts/auth/userpass/tune"] = (204, None)
+        words = ("-user-lockout-threshold=3", "-user-lockout-duration=5m", "-user-lockout-disable=false")
+        assert vault("auth", "tune", *words, "userpass").code == 0
+        assert server.seen[-1].json == {
+            "user_lockout_config": {"lockout_threshold": "3", "lockout_duration": "5m0s", "lockout_disable": False}
+        }
+
+    @pytest.mark.parametrize(("target", "path"), [("barrier", "rekey"), ("recovery", "rekey-recovery-key")])
+    def test_rekey_of_either_kind_of_key(self, vault: Vault, server: FakeServer, target: str, path: str) -> None:
+        vault("operator", "rekey", "-status", f"-target={target}")
+        assert server.seen[-1].target == f"/v1/sys/{path}/init"
+
+    def test_rekey_of_another_kind(self, vault: Vault) -> None:
+        assert vault("operator", "rekey", "-status", "-target=x")[:] == (1, "", "Unknown target: x\n")
+
+
 class TestNames:
     def test_a_similar_secret_is_named(self, vault: Vault) -> None:
         result = vault("kv", "get", "secret/ap")
