@@ -6,6 +6,7 @@ import contextlib
 from typing import Any
 
 import pytest
+import yaml as pyyaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,6 +92,20 @@ class TestYaml:
     )  # fmt: skip
     def test_what_people_write(self, text: str, value: Any) -> None:
         assert yaml_reader.loads(text) == value
+
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(max_size=30),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
+            max_leaves=8,
+        ),
+        st.sampled_from([30, 1000]),
+        st.sampled_from([None, "'", '"', "|"]),
+    )
+    def test_what_another_program_wrote_is_never_misread(self, value: Any, width: int, style: str | None) -> None:
+        text = pyyaml.safe_dump(value, width=width, default_style=style, allow_unicode=True)
+        with contextlib.suppress(ValueError):  # it may be beyond what is read here
+            assert yaml_reader.loads(text) == value
 
     def test_a_number_keeps_its_digits(self) -> None:
         assert isinstance(yaml_reader.loads("a: 1.50")["a"], Number)

@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,25 @@ def test_an_interrupt_is_exit_code_130_without_a_word(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=env, check=False, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
     assert signal.getsignal(signal.SIGINT)
+
+
+def test_an_interrupt_while_a_server_is_silent_is_exit_code_130(server: FakeServer, tmp_path: Path) -> None:
+    asked, release = threading.Event(), threading.Event()
+
+    def silent(_: str) -> tuple[int, None]:
+        asked.set()
+        release.wait(60)
+        return 204, None
+
+    server.find = silent  # type: ignore[method-assign]
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "VAULT_ADDR": server.address, "VAULT_TOKEN": "t"}
+    command = [sys.executable, "-m", "strongroom.cli.main", "read", "a"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env) as process:
+        assert asked.wait(60)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        release.set()
+    assert (process.returncode, out, err) == (130, b"", b"")
 
 
 def test_an_unforeseen_error_is_one_line_without_its_text(tmp_path: Path) -> None:

@@ -164,3 +164,25 @@ def test_server_says_what_is_missing_on_stdout(vault: Vault, words: list[str]) -
     result = vault("server", *words)
     assert result.code == 1
     assert "-config" in result.out or "-dev" in result.out
+
+
+def _commands() -> list[tuple[list[str], Command]]:
+    return [(path, command) for path, command in _everything() if isinstance(command, Command)]
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), _commands(), ids=lambda value: "-".join(value) if isinstance(value, list) else ""
+)
+@pytest.mark.parametrize("status", [0, 404, 500])
+def test_every_command_survives_a_server_that_is_gone_or_lost(
+    vault: Vault, server: FakeServer, path: list[str], command: Command, status: int
+) -> None:
+    if path == ["server"]:  # which is one
+        return
+    if status:
+        server.find = lambda _: (status, b"<html>not the API</html>")  # type: ignore[method-assign]
+    env = {"VAULT_MAX_RETRIES": "0"} | ({} if status else {"VAULT_ADDR": "http://127.0.0.1:1"})
+    result = vault(*path, *["x=y"] * command.arity.low, stdin="", **env)
+    assert result.code in (0, 1, 2)
+    assert "Traceback" not in result.err
+    assert result.code == 0 or result.err or result.out
