@@ -8,9 +8,29 @@ from __future__ import annotations
 from typing import Final
 
 from strongroom.api.backend import Backend, backend
-from strongroom.identity import aliases, entities, group_aliases, groups, lookup
+from strongroom.identity import (
+    aliases,
+    entities,
+    group_aliases,
+    groups,
+    lookup,
+    oidc_keys,
+    oidc_roles,
+    oidc_tokens,
+)
 from strongroom.identity.engine import identity
 
-__all__ = ["BACKEND", "aliases", "entities", "group_aliases", "groups", "identity", "lookup"]
+__all__ = [
+    "BACKEND",
+    "aliases",
+    "entities",
+    "group_aliases",
+    "groups",
+    "identity",
+    "lookup",
+    "oidc_keys",
+    "oidc_roles",
+    "oidc_tokens",
+]
 
 BACKEND: Final[Backend] = backend(identity, mountable=False, privileged=True)
