@@ -1,12 +1,14 @@
 """The file device: a file, standard output, or nothing at all.
 
 Options beside those of every device: `file_path` (older name `path`; `stdout` and `discard` are special), `mode`
-(octal, default 0600; 0000 leaves the mode of an existing file alone).
+(octal, default 0600; 0000 leaves the mode of an existing file alone), and those of audit/rotation.py.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
+import math
 import os
 import re
 import stat
@@ -17,7 +19,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from strongroom.audit.device import Device, go_quote, reason_of, refuse
+from strongroom.audit.disks import remote
 from strongroom.audit.pump import Pump
+from strongroom.audit.rotation import Rotation, beginning
+
+log = logging.getLogger("strongroom.audit")
 
 _OCTAL = re.compile("[0-7]+")
 
@@ -35,18 +41,22 @@ def parse_mode(text: str) -> int:
 class FileDevice(Device):
     """Appends lines to a file.
 
-    A line goes to a regular file by a plain write on the event loop: into the page cache that is about a microsecond,
-    much less than a thread costs. The kernel makes it wait only for a file system that hangs, such as a network mount
-    whose server is gone; keep audit logs on a local disk. Everything else (pipe, terminal) can stand still any time, so
-    a thread writes there, with a deadline.
+    A line goes to a file on a local disk by a plain write on the event loop: into the page cache that is about a
+    microsecond, much less than a thread costs. Everything that can stand still (a pipe, a terminal, a network mount
+    whose server is gone), and all else that is done to a file, is for a thread, with a deadline. After a slow write on
+    a local disk the lines go through the thread too, until `retry_seconds` later the disk gets another chance.
     """
 
     type = "file"
 
-    #: Seconds that a pipe or a terminal may take for a line.
+    #: Seconds that the thread may take for a line.
     deadline: ClassVar[float] = 2.0
     #: Seconds between looks at whether somebody deleted the file.
     check_interval: ClassVar[float] = 1.0
+    #: A write on the event loop that takes as long, in seconds, is the last for `retry_seconds`; so long rests a
+    #: rotation that has failed, too.
+    slow_seconds: ClassVar[float] = 0.1
+    retry_seconds: ClassVar[float] = 60.0
 
     def __init__(self, path: str, salt: str, options: Mapping[str, str]) -> None:
         place = options.get("file_path") or options.get("path")
@@ -55,12 +65,22 @@ class FileDevice(Device):
         super().__init__(path, salt, options)
         self._place = place.lower() if place.lower() in ("stdout", "discard") else place
         self._mode = parse_mode(options["mode"]) if "mode" in options else 0o600
+        self._rotation = Rotation(options)
+        if self._rotation and self._place in ("stdout", "discard"):
+            raise refuse(f"{self._place} cannot be rotated")
         self._fd = -1
-        self._pump: Pump | None = None
+        self._regular = False
+        self._pump = Pump("audit-file", self.deadline)
         self._closed = False
         #: Whether the file ends in the middle of a line.
         self._torn = False
+        #: The size of the file and when it began (Unix time), as far as we have written it.
+        self._size = 0
+        self._began = 0.0
         self._next_check = 0.0
+        self._next_rotation = 0.0
+        #: Until when (monotonic) lines are the thread's business.
+        self._slow_until = 0.0
 
     @property
     def target(self) -> str:
@@ -69,7 +89,8 @@ class FileDevice(Device):
 
     async def open(self) -> None:
         """Open the file; makes it and its directory where they are missing."""
-        self._open()
+        if self._place != "discard":
+            await self._pump.run(self._open)
 
     async def write(self, line: bytes) -> None:
         """Append a line."""
@@ -77,31 +98,57 @@ class FileDevice(Device):
             return
         if self._closed:
             raise OSError(errno.EBADF, "the device is closed")
-        if self._fd < 0 or (time.monotonic() >= self._next_check and self._deleted()):
-            self._open()
-        if self._pump is None:
-            self._append(line)
-        else:
-            await self._pump.run(lambda: self._append(line))
+        now = time.monotonic()
+        # What the thread has begun it finishes first: file and position are never in two hands.
+        if self._pump.busy or now < self._slow_until or now >= self._next_check or self._to_rotate(len(line), now):
+            await self._pump.run(lambda: self._write(line))
+            return
+        self._append(line)
+        if time.monotonic() - now >= self.slow_seconds:
+            self._slow_until = now + self.retry_seconds
 
     async def reopen(self) -> None:
         """Open the file by its name again, after it was moved away; the old one stays in use if that fails."""
-        if self._pump is None:
-            self._open()
+        if self._regular or self._fd < 0:
+            await self.open()
 
     async def close(self) -> None:
         """Close the file."""
         self._closed = True
-        if self._pump is None:
-            self._release()
-        else:
-            self._pump.close(self._release)
+        self._pump.close(self._release)
         await super().close()
 
     def _release(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+    def _to_rotate(self, more: int, now: float) -> bool:
+        rotation = self._rotation
+        return bool(rotation) and now >= self._next_rotation and rotation.due(self._size, self._began, more)
+
+    # -- On the thread, or with nothing left for it to do ------------------------------------------------------------
+
+    def _write(self, line: bytes) -> None:
+        """Do what there is to do to the file, and append a line."""
+        if self._fd < 0 or self._deleted():
+            self._open()
+        elif self._to_rotate(len(line), time.monotonic()):
+            self._rotate()
+        self._append(line)
+
+    def _rotate(self) -> None:
+        """Begin a new file; where that fails the lines go on into the old one."""
+        place = Path(self._place)
+        try:
+            # Somebody else may have rotated it: then there is nothing to move, only to open.
+            if _same(self._fd, place):
+                self._rotation.put_aside(place)
+            self._open()
+            self._rotation.thin(place)
+        except OSError as e:
+            log.error("audit device %s cannot rotate %s: %s", self.path, self._place, reason_of(e))
+            self._next_rotation = time.monotonic() + self.retry_seconds
 
     def _append(self, line: bytes) -> None:
         # What a full disk or a crash left of the line before gets its end here, so that this one stands by itself.
@@ -115,29 +162,33 @@ class FileDevice(Device):
                     raise OSError(errno.EIO, os.strerror(errno.EIO))
                 done += written
         finally:
+            self._size += done
             if done:
                 self._torn = data[done - 1] != 0x0A
 
     def _deleted(self) -> bool:
         self._next_check = time.monotonic() + self.check_interval
-        return self._pump is None and os.fstat(self._fd).st_nlink == 0
+        return self._regular and os.fstat(self._fd).st_nlink == 0
 
     def _open(self) -> None:
-        if self._place == "discard":
-            return
         try:
             fd = os.dup(1) if self._place == "stdout" else self._open_path()
         except OSError as e:
             text = f"sanity check failed; unable to open {go_quote(self._place)} for writing: {e.strerror}"
             raise OSError(e.errno, text) from None
+        if self._closed:
+            os.close(fd)
+            raise OSError(errno.EBADF, "the device is closed")
         old, self._fd = self._fd, fd
         if old >= 0:
             os.close(old)
-        regular = stat.S_ISREG(os.fstat(fd).st_mode)
-        if not regular and self._pump is None:
-            self._pump = Pump("audit-file", self.deadline)
-        self._torn = regular and self._place != "stdout" and _ends_torn(self._place)
+        about = os.fstat(fd)
+        self._regular = stat.S_ISREG(about.st_mode)
+        self._torn = self._regular and self._place != "stdout" and _ends_torn(self._place)
+        self._size = about.st_size
+        self._began = beginning(self._place) if self._rotation and about.st_size else time.time()
         self._next_check = time.monotonic() + self.check_interval
+        self._slow_until = 0.0 if self._regular and not remote(fd) else math.inf
 
     def _open_path(self) -> int:
         folder = Path(self._place).parent
@@ -161,6 +212,14 @@ class FileDevice(Device):
             os.close(fd)
             raise
         return fd
+
+
+def _same(fd: int, place: Path) -> bool:
+    """Whether the name still leads to the open file."""
+    try:
+        return os.path.samestat(os.fstat(fd), place.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _ends_torn(path: str) -> bool:

@@ -32,6 +32,8 @@ class Pump:
         self._jobs: queue.SimpleQueue[_Job | Callable[[], None]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._given_up = 0
+        #: Actions that are not done yet, those given up included.
+        self.busy = 0
 
     async def run(self, action: Callable[[], None]) -> None:
         """Run an action; raises what it raises, or `OSError` (ETIMEDOUT) when it is not done in time.
@@ -46,6 +48,7 @@ class Pump:
             self._thread.start()
         job = _Job(action)
         self._jobs.put(job)
+        self.busy += 1
         try:
             await asyncio.wait((job.future,), timeout=self.deadline)
         finally:
@@ -76,6 +79,7 @@ class Pump:
         job()
 
     def _settle(self, job: _Job, problem: Exception | None) -> None:
+        self.busy -= 1
         if job.given_up:
             self._given_up -= 1
         elif job.future.done():
