@@ -44,6 +44,10 @@ class _Reader:
         self._raw = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
         self._at = 0
         self._depth = 0
+        for number, line in enumerate(self._raw, 1):
+            # What YAML 1.1 takes for the end of a line, and hardly anybody else does.
+            if any(ch in line for ch in "\r\x85\u2028\u2029"):
+                raise ValueError(f"line {number}: an unusual end of a line; write it as an escape in double quotes")
 
     def document(self) -> Any:
         line = self._peek()
@@ -89,7 +93,7 @@ class _Reader:
         try:
             if line.text == "-" or line.text.startswith("- "):
                 return self._sequence(indent)
-            if line.text == "?" or line.text.startswith("? ") or _KEY.match(line.text):
+            if _is_collection(line.text):
                 return self._mapping(indent)
             self._at += 1
             return self._scalar(line, line.text, indent)
@@ -108,7 +112,7 @@ class _Reader:
                 continue
             # What stands beside the dash is a node that begins there.
             inner = indent + len(line.text) - len(rest)
-            if rest == "-" or rest.startswith(("- ", "? ")) or _KEY.match(rest):
+            if _is_collection(rest):
                 self._raw[self._at] = " " * inner + rest
                 items.append(self._node(inner))
             else:
@@ -145,7 +149,13 @@ class _Reader:
             after = self._peek()
             if after is None or after.indent != line.indent or not (after.text == ":" or after.text.startswith(": ")):
                 raise self._refused(line, "a key without its value")
-            return key, after.text[1:].lstrip()
+            rest = after.text[1:].lstrip()
+            if not _is_collection(rest):
+                return key, rest
+            # A list or mapping that begins beside the colon: as if it stood on a line of its own.
+            self._raw[self._at] = " " * (line.indent + len(after.text) - len(rest)) + rest
+            self._at -= 1
+            return key, ""
         found = _KEY.match(line.text)
         if found is None:
             raise self._refused(line, "expected a key and a colon")
@@ -178,6 +188,8 @@ class _Reader:
 
     def _scalar(self, line: _Line, text: str, indent: int) -> Any:
         first = text[0]
+        if text in ("-", "?") or text.startswith(("- ", "? ")):
+            raise self._refused(line, "a list or a mapping begins on a line of its own")
         if first in "|>":
             return self._block(line, text, indent)
         if first in _REFUSED:
@@ -243,13 +255,35 @@ class _Reader:
         body = "\n".join(lines)
         content = body.rstrip("\n")
         if header[1] == ">":
-            content = re.sub(r"(?<=[^\n])\n(?=[^\n ])", " ", content)
-            content = re.sub(r"\n(\n+)", r"\1", content)
+            content = _folded(content.split("\n"))
+        # The last line ends in a break that the split took away, unless the file ends there.
+        more = 1 if self._at < len(self._raw) else 0
         if not content:
-            return body if chomp == "+" else ""
-        # The text's last line ends in a break that the split took away, unless the file ends there.
-        ends = len(body) - len(body.rstrip("\n")) + (1 if self._at < len(self._raw) else 0)
-        return content + ("" if chomp == "-" else "\n" * max(ends, 1) if chomp == "+" else "\n")
+            return "\n" * (len(lines) - 1 + more) if chomp == "+" else ""
+        ends = len(body) - len(body.rstrip("\n")) + more
+        return content + ("" if chomp == "-" else "\n" * ends if chomp == "+" else "\n" * min(ends, 1))
+
+
+def _folded(lines: list[str]) -> str:
+    """Lines of a `>` text joined: a break becomes a blank, but not beside lines that are indented further."""
+    text, before, breaks = "", "", 0
+    for line in lines:
+        if not line:
+            breaks += 1
+            continue
+        if not before:
+            joint = "\n" * breaks
+        elif line[0] in " \t" or before[0] in " \t":
+            joint = "\n" * (breaks + 1)
+        else:
+            joint = "\n" * breaks or " "
+        text, before, breaks = f"{text}{joint}{line}", line, 0
+    return text
+
+
+def _is_collection(text: str) -> bool:
+    """Does a list or a mapping begin here?"""
+    return text in ("-", "?") or text.startswith(("- ", "? ")) or _KEY.match(text) is not None
 
 
 def _meaning(text: str) -> Any:
