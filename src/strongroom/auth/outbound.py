@@ -122,7 +122,7 @@ class Http:
             ) as answer:
                 return Fetched(answer.status, answer.headers, await _body(answer))
         except TimeoutError:
-            raise Unreachable(f"{shown(url)}: no answer in time") from None
+            raise Unreachable(f"{shown(url)}: no connection within {CONNECT_TIMEOUT:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as e:
             raise Unreachable(f"{shown(url)}: {_cause(e)}") from None
 
@@ -134,7 +134,7 @@ class Http:
                 connector=aiohttp.TCPConnector(
                     limit=_CONNECTIONS, limit_per_host=_PER_HOST, keepalive_timeout=_IDLE_SECONDS
                 ),
-                timeout=aiohttp.ClientTimeout(total=TIMEOUT, sock_connect=CONNECT_TIMEOUT),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 auto_decompress=False,

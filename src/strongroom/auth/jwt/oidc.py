@@ -201,10 +201,8 @@ async def _redeem(http: outbound.Http, config: Config, provider: Provider, flow:
         headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
     answer = await http.post(provider.token_endpoint, ca_pem=config.oidc_discovery_ca_pem, headers=headers, form=form)
     if answer.status != 200:
-        said = answer.object().get("error") if answer.body[:1] == b"{" else None
-        raise outbound.Unreachable(
-            f"the token endpoint answered with status {answer.status}, error {jose.quoted(said)}"
-        )
+        said = answer.object().get("error") if answer.body[:1] == b"{" else ""
+        raise outbound.Unreachable(f"the token endpoint answered with status {answer.status}, {jose.quoted(said)}")
     return answer.object()
 
 

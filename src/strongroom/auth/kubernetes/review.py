@@ -118,9 +118,10 @@ def _check(status: Any, account: Account, audience: str) -> None:
     user = status.get("user")
     user = user if isinstance(user, dict) else {}
     if user.get("username") != account.user:
-        raise ReviewFailed(f"the cluster knows the JWT as {quoted(user.get('username'))}'s, not as {account.user!r}'s")
+        known = quoted(user.get("username") or "")
+        raise ReviewFailed(f"to the cluster the JWT is of user {known}, by its own claims of {quoted(account.user)}")
     if user.get("uid") != account.uid:
-        raise ReviewFailed(f"the account's uid is {quoted(user.get('uid'))}, the JWT's is {quoted(account.uid)}")
+        raise ReviewFailed(f"the account's uid is {quoted(user.get('uid') or '')}, the JWT's is {quoted(account.uid)}")
     accepted = status.get("audiences")
     # A cluster that knows nothing of audiences says none; the JWT's own claim, which it vouches for, was checked.
     if audience and accepted and (not isinstance(accepted, list) or audience not in accepted):

@@ -1,0 +1,99 @@
+"""A person logs in at a real OpenID provider, run beside a real server."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.process import SQLITE, Process, free_port, running
+
+BACK = "http://localhost:8250/oidc/callback"
+USER = {"sub": "alice", "email": "alice@example.com", "groups": ["dev", "ops"]}
+
+
+@pytest.fixture
+def provider() -> Iterator[str]:
+    port = free_port()
+    arguments = ["-m", "oidc_provider_mock", "--port", str(port), "--user-claims", json.dumps(USER)]
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    give_up = time.monotonic() + 60
+    try:
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}/.well-known/openid-configuration", timeout=5).close()
+                break
+            except OSError:
+                assert process.poll() is None
+                assert time.monotonic() < give_up
+                time.sleep(0.05)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture
+def server(tmp_path: pathlib.Path, provider: str) -> Iterator[Process]:
+    with running(tmp_path, SQLITE) as process:
+        process.unseal(process.init())
+        process.cli("auth", "enable", "oidc")
+        process.cli(
+            "write",
+            "auth/oidc/config",
+            f"oidc_discovery_url={provider}",
+            "oidc_client_id=strongroom",
+            "oidc_client_secret=secret",
+            "default_role=people",
+        )
+        process.cli(
+            "write",
+            "auth/oidc/role/people",
+            "user_claim=email",
+            f"allowed_redirect_uris={BACK}",
+            "oidc_scopes=email,profile",
+            "token_policies=people",
+        )
+        yield process
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def signed_in(address: str) -> str:
+    """Fill in the provider's form as a browser would; returns where it leads."""
+    form = urllib.parse.urlencode({"sub": "alice"}).encode()
+    with pytest.raises(urllib.error.HTTPError) as answer:
+        urllib.request.build_opener(_Stay).open(address, form, timeout=30)
+    assert answer.value.code in (302, 303), answer.value.read()
+    return str(answer.value.headers["Location"])
+
+
+def test_a_person_logs_in_at_a_provider(server: Process) -> None:
+    status, body = server.call(
+        "POST", "auth/oidc/oidc/auth_url", {"redirect_uri": BACK, "client_nonce": "n"}, token="none"
+    )
+    assert status == 200, body
+    back = signed_in(body["data"]["auth_url"])
+    assert back.startswith(BACK + "?")
+    query = urllib.parse.urlencode([*urllib.parse.parse_qsl(urllib.parse.urlsplit(back).query), ("client_nonce", "n")])
+    status, body = server.call("GET", f"auth/oidc/oidc/callback?{query}", token="none")
+    assert status == 200, body
+    assert body["auth"]["policies"] == ["default", "people"]
+    assert body["auth"]["metadata"] == {"role": "people"}
+    status, body = server.call("GET", "auth/token/lookup-self", token=body["auth"]["client_token"])
+    assert body["data"]["display_name"] == "oidc-alice@example.com"
+    status, body = server.call("GET", f"auth/oidc/oidc/callback?{query}", token="none")
+    assert (status, body["errors"]) == (400, ["Vault login failed. Expired or missing OAuth state."])
