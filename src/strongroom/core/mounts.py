@@ -87,6 +87,7 @@ class Mount:
     __slots__ = (
         "backend",
         "config",
+        "default_ttl",
         "engine",
         "entry",
         "info",
@@ -101,8 +102,9 @@ class Mount:
         self.backend = backend
         self.engine: Engine[Any] = backend.choose(entry.options or {})
         self.prefix = f"{DATA}{entry.uuid}/"
-        default_ttl, max_ttl = defaults
-        max_ttl = entry.config.max_lease_ttl or max_ttl
+        max_ttl = entry.config.max_lease_ttl or defaults[1]
+        #: The default TTL as it is set, which may be longer than the longest.
+        self.default_ttl = entry.config.default_lease_ttl or defaults[0]
         self.info = MountInfo(
             path=entry.path,
             type=entry.type,
@@ -110,7 +112,7 @@ class Mount:
             accessor=entry.accessor,
             kind=entry.kind,
             options=entry.options or {},
-            default_lease_ttl=min(entry.config.default_lease_ttl or default_ttl, max_ttl),
+            default_lease_ttl=min(self.default_ttl, max_ttl),
             max_lease_ttl=max_ttl,
             token_type=entry.config.token_type or "default-service",
         )

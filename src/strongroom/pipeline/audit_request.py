@@ -33,6 +33,8 @@ def make_exchange(call: Call) -> Exchange:
             issue_time=token.creation_ns,
             remaining_uses=call.uses_left,
         )
+    elif call.flags.wrapping and call.request.token:
+        exchange.identity = Identity()  # a spent wrapping token is nobody's, and yet what the entry is about
     if decision is not None:
         exchange.allowed = call.refusal is None
         exchange.granting = decision.granting

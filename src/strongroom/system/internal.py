@@ -31,7 +31,7 @@ async def ui_mounts(ctx: SystemContext) -> Response:
         if not reachable and mount.config.listing_visibility != "unauth":
             continue
         half = data["auth" if mount.path.startswith("auth/") else "secret"]
-        half[mount.path.removeprefix("auth/")] = shown_mount(mount) if reachable else _public(mount)
+        half[mount.path.removeprefix("auth/")] = _public(mount) if ctx.acl is None else shown_mount(mount)
     return Response(data=data)
 
 

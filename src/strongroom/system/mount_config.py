@@ -147,10 +147,10 @@ def shown_mount(mount: Mount) -> dict[str, Any]:
 
 
 def shown_tuning(mount: Mount) -> dict[str, Any]:
-    """What tuning shows: the TTLs in force, and only what is set."""
+    """What tuning shows: the TTLs, the server's own where none is set, and of the rest only what is set."""
     config = mount.config
     shown: dict[str, Any] = {
-        "default_lease_ttl": mount.info.default_lease_ttl,
+        "default_lease_ttl": mount.default_ttl,
         "description": mount.entry.description,
         "force_no_cache": config.force_no_cache,
         "max_lease_ttl": mount.info.max_lease_ttl,

@@ -384,6 +384,20 @@ def test_the_record_has_the_uses_that_were_left_before_the_request() -> None:
     played(scenario)
 
 
+def test_a_wrapping_token_that_is_none_leaves_one_entry() -> None:
+    async def scenario(server: Probe) -> None:
+        wrap = ok(await server.read("probe/get/a", wrap_ttl=60)).wrap
+        assert wrap is not None
+        device = server.record()
+        ok(await server.write("sys/wrapping/unwrap", by=wrap.token))
+        assert refused(await server.write("sys/wrapping/unwrap", by=wrap.token))[0] == "BadRequest"
+        assert [line["type"] for line in device.lines] == ["request", "response", "request"]
+        assert device.lines[2]["error"] == "wrapping token is not valid or does not exist"
+        assert device.lines[2]["auth"] == {"client_token": wrap.token, "token_type": "default"}
+
+    played(scenario)
+
+
 def test_a_write_is_recorded_as_what_it_is() -> None:
     async def scenario(server: Probe) -> None:
         device = server.record()
