@@ -15,7 +15,7 @@ from strongroom.client import jsontext
 _KEY = re.compile(
     r"""(?P<double>"(?:[^"\\]|\\.)*")\s*:(?=\s|$) | (?P<single>'(?:[^']|'')*')\s*:(?=\s|$)
       | (?P<plain>(?:[^\s\-?:,\[\]{}#&*!|>'"%@`]|-(?=\S))(?:[^:#]|:(?=\S)|(?<=\S)\#)*?)\s*:(?=\s|$)""",
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
 _BLOCK = re.compile(r"([|>])([+-]?)([1-9]?)([+-]?)\s*(?:\s#.*)?")
 _DOUBLE = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -69,8 +69,8 @@ class _Reader:
         while self._at < len(self._raw):
             raw = self._raw[self._at]
             text = raw.lstrip(" ")
-            if text.strip() and not text.lstrip("\t").startswith("#"):
-                line = _Line(self._at + 1, len(raw) - len(text), text.rstrip())
+            if text.strip(" \t") and not text.lstrip("\t").startswith("#"):
+                line = _Line(self._at + 1, len(raw) - len(text), text.rstrip(" \t"))
                 if text[0] == "\t":
                     raise self._refused(line, "a tab cannot indent")
                 return line
@@ -144,12 +144,12 @@ class _Reader:
     def _key(self, line: _Line) -> tuple[str, str]:
         """A key, and what follows its colon."""
         if line.text.startswith("? "):  # a long key, on a line of its own
-            key = self._quoted_or_plain(line, line.text[2:].strip())
+            key = self._quoted_or_plain(line, line.text[2:].strip(" \t"))
             self._at += 1
             after = self._peek()
             if after is None or after.indent != line.indent or not (after.text == ":" or after.text.startswith(": ")):
                 raise self._refused(line, "a key without its value")
-            rest = after.text[1:].lstrip()
+            rest = after.text[1:].lstrip(" \t")
             if not _is_collection(rest):
                 return key, rest
             # A list or mapping that begins beside the colon: as if it stood on a line of its own.
@@ -165,7 +165,7 @@ class _Reader:
             key = found["plain"]
         else:
             key = self._quoted_or_plain(line, found["double"] or found["single"])
-        return key, line.text[found.end() :].lstrip()
+        return key, line.text[found.end() :].lstrip(" \t")
 
     def _quoted_or_plain(self, line: _Line, text: str) -> str:
         if text[:1] == '"':
@@ -200,12 +200,12 @@ class _Reader:
             found = (_DOUBLE if first == '"' else _SINGLE).match(text)
             if found is None:
                 raise self._refused(line, "the quote is not closed on its line")
-            rest = text[found.end() :].strip()
+            rest = text[found.end() :].strip(" \t")
             if rest and not rest.startswith("#"):
                 raise self._refused(line, "something follows the closing quote")
             return self._double(line, found[0]) if first == '"' else found[0][1:-1].replace("''", "'")
-        plain = re.split(r"\s#", text, maxsplit=1)[0].rstrip()
-        if re.search(r":(?:\s|$)", plain):
+        plain = re.split(r"[ \t]#", text, maxsplit=1)[0].rstrip(" \t")
+        if re.search(r":(?:[ \t]|$)", plain):
             raise self._refused(line, "a colon inside a text needs quotes")
         after = self._peek()
         if after is not None and after.indent > indent and after.number > line.number:
