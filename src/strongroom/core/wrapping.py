@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from strongroom.api.messages import Auth, Lease, Request, Response, Timestamp, WrapInfo, encode_hook
+from strongroom.api.messages import Auth, Lease, Request, Response, WrapInfo, encode_hook
+from strongroom.clock import rfc3339
 from strongroom.core.token_model import TokenEntry
 from strongroom.errors import BadRequest, RequestError
 
@@ -115,7 +116,7 @@ class Wrapping:
         entry = await self._find(token, own)
         return {
             "creation_path": entry.path,
-            "creation_time": Timestamp(entry.creation_ns),
+            "creation_time": rfc3339(entry.creation_ns),
             "creation_ttl": entry.ttl,
         }
 

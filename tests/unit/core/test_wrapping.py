@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.core.fake_live import HOUR, FailingStorage, FakeLive, played
 
-from strongroom.api.messages import Auth, Lease, Operation, Request, Response, Timestamp, WrapInfo
+from strongroom.api.messages import Auth, Lease, Operation, Request, Response, WrapInfo
+from strongroom.clock import rfc3339
 from strongroom.errors import BadRequest, StorageError
 
 INVALID = "wrapping token is not valid or does not exist"
@@ -113,7 +114,7 @@ def test_rewrapping_keeps_answer_path_and_time_and_ends_the_old_token() -> None:
         assert await live.tokens.lookup(info.token) is None
         assert await live.wrapping.lookup(again.token, None) == {
             "creation_path": "secret/data/x",
-            "creation_time": Timestamp(live.clock.now_ns()),
+            "creation_time": rfc3339(live.clock.now_ns()),
             "creation_ttl": 90,
         }
         answer = await live.wrapping.unwrap(again.token, None)
