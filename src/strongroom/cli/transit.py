@@ -1,4 +1,4 @@
-"""Transit: handing over keys that were made elsewhere."""
+"""Transit: handing over keys that were made elsewhere; files and lists of ciphertexts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from strongroom.cli.command import ANY, Command, Group, Refused
+from strongroom.cli.command import ANY, Command, Group, Refused, deferred, exactly
 from strongroom.cli.data import clean_path, parse_words, read_text
+from strongroom.cli.flags import Flag
 from strongroom.cli.run import Run
 
 if TYPE_CHECKING:
@@ -90,6 +91,11 @@ def _import_version(run: Run) -> int:
     return _import(run, "import_version")
 
 
+_MOUNT = Flag("mount", "Where the engine is mounted, if KEY is a name alone.", default="transit")
+_CONTEXT = Flag("context", "The context of a derived key, in base64.")
+_OUTPUT = Flag("output", 'Where the result goes; "-" for stdout.')
+_FORCE = Flag("force", "Replace the output if it exists.", "bool", aliases=("f",))
+
 COMMANDS: tuple[Command | Group, ...] = (
     Group(
         "transit",
@@ -120,6 +126,69 @@ Like "transit import", for a key that was imported before.
     $ {prog} transit import-version transit/keys/orders @newer.b64
 """,
                 arity=ANY,
+            ),
+            Command(
+                "encrypt-file",
+                "Encrypt a file of any size",
+                deferred("transit_files", "encrypt_file"),
+                usage="[options] KEY FILE",
+                about="""
+Encrypts a file with a data key of its own, which KEY wraps and which is kept in
+front of the result, FILE.sealed. Only the data key passes between here and the
+server. FILE may be "-" for stdin.
+
+    $ {prog} transit encrypt-file orders backup.tar
+""",
+                flags=(_CONTEXT, _FORCE, _MOUNT, _OUTPUT),
+                arity=exactly(2),
+                output=(),
+            ),
+            Command(
+                "decrypt-file",
+                "Decrypt such a file",
+                deferred("transit_files", "decrypt_file"),
+                usage="[options] KEY FILE",
+                about="""
+Decrypts what "transit encrypt-file" made. The result gets its name once all of
+it is known to be what was encrypted; on stdout each part is, when it appears.
+
+    $ {prog} transit decrypt-file orders backup.tar.sealed
+""",
+                flags=(_CONTEXT, _FORCE, _MOUNT, _OUTPUT),
+                arity=exactly(2),
+                output=(),
+            ),
+            Command(
+                "rewrap-file",
+                "Wrap the data key of such a file anew",
+                deferred("transit_files", "rewrap_file"),
+                usage="[options] KEY FILE",
+                about="""
+Wraps a file's data key with the latest version of KEY, after a rotation. The
+content stays as it is.
+
+    $ {prog} transit rewrap-file orders backup.tar.sealed
+""",
+                flags=(_CONTEXT, _MOUNT),
+                arity=exactly(2),
+                output=(),
+            ),
+            Command(
+                "rewrap",
+                "Make a list of ciphertexts anew",
+                deferred("transit_files", "rewrap_list"),
+                usage="[options] KEY",
+                about="""
+Reads ciphertexts from stdin, one JSON value a line: a text, or an object with
+"ciphertext" and, as needed, "context", "associated_data" and "key_version".
+Prints each line with its new ciphertext, in the same order; one that cannot be
+rewrapped gets an "error", and the exit code is then 2.
+
+    $ {prog} transit rewrap orders < column.jsonl > rewrapped.jsonl
+""",
+                flags=(Flag("batch", "How many to send at once.", "int", default="500"), _MOUNT),
+                arity=exactly(1),
+                output=(),
             ),
         ),
         about="""
