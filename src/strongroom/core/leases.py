@@ -28,6 +28,7 @@ from strongroom.core.lease_store import LeaseStore
 from strongroom.core.lease_ttl import Terms, grant
 from strongroom.core.lease_undo import Undoing, words
 from strongroom.core.lease_walk import walk
+from strongroom.core.slices import Slices
 from strongroom.core.token_model import TokenEntry
 from strongroom.errors import BadRequest, BadToken, RequestError
 
@@ -144,11 +145,15 @@ class Leases:
                 raise BadToken(reason="the token has been revoked")
             await tx.commit()
         self.due_at(lease.expire_ns)
-        return Lease(duration=seconds, id=lease.id, renewable=renewable)
+        return Lease(duration=seconds, id=lease.id, renewable=renewable, warnings=granted.warnings)
 
     def confirm(self, tx: Transaction, lease_id: str) -> None:
         """Let a lease stand, with the commit of the request that took it."""
         self._store.confirm(tx, lease_id)
+
+    async def withdraw(self, lease_id: str) -> None:
+        """Remove a lease of the request under way for which its engine has made nothing: there is nothing to undo."""
+        await self._store.remove(lease_id)
 
     async def abandon(self, lease_id: str) -> None:
         """Have a lease undone in the background; durable when it returns."""
@@ -341,8 +346,10 @@ class Leases:
         """Remove notes that lead to no lease, and leases of tokens that are not there."""
         tx = self._live.transaction()
         removed = 0
+        slices = Slices()
         for folder in (ID, PENDING, IRREVOCABLE, BY_TOKEN):
             async for key, value in self._barrier.scan(folder):
+                await slices.end()
                 if await self._is_stray(folder, value):
                     tx.delete(key)
                     removed += 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import json
 
+from strongroom.core.slices import Slices
 from strongroom.core.token_model import ACCESSOR, ID, PARENT, AccessorEntry, TokenEntry
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ async def tidy(live: Live, store: TokenStore, revocation: Revocation) -> None:
 async def _accessors(live: Live, store: TokenStore) -> int:
     removed = 0
     tx = live.transaction()
+    slices = Slices()
     async for key, value in live.barrier.scan(ACCESSOR):
+        await slices.end()
         if await store.get(_decode_accessor(value).key) is None:
             tx.delete(key)
             removed += 1
@@ -47,7 +50,9 @@ async def _accessors(live: Live, store: TokenStore) -> int:
 async def _links(live: Live, store: TokenStore) -> int:
     removed = 0
     links: list[str] = []
+    slices = Slices()
     async for key, _ in live.barrier.scan(PARENT):
+        await slices.end()
         if await store.get(_child(key)) is None:
             links.append(key)
             if len(links) == PAGE:
@@ -75,7 +80,9 @@ def _child(link: str) -> str:
 async def _strays(live: Live, store: TokenStore, revocation: Revocation) -> int:
     """Tokens whose parent is gone without having let them go."""
     removed = 0
+    slices = Slices()
     async for _, value in live.barrier.scan(ID):
+        await slices.end()
         entry = _decode_token(value)
         if entry.parent and not entry.revoked and await store.get(entry.parent) is None:
             await revocation.revoke(entry.key)
