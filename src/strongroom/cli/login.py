@@ -66,12 +66,20 @@ def _by_fields(run: Run, client: Client, mount: str, given: dict[str, Any]) -> S
     return client.write(f"auth/{mount}/login", given)
 
 
+def _by_browser(run: Run, client: Client, mount: str, given: dict[str, Any]) -> Secret | None:
+    # Only this way of logging in needs a listener.
+    from strongroom.cli.oidc import log_in
+
+    return log_in(run, client, mount, given)
+
+
 _METHODS = {
     "approle": _by_fields,
     "cert": _by_fields,
     "jwt": _by_fields,
     "kubernetes": _by_fields,
     "ldap": _by_password,
+    "oidc": _by_browser,
     "token": _by_token,
     "userpass": _by_password,
 }
@@ -170,6 +178,11 @@ Without -method the argument is a token; without an argument it is asked for.
     $ {prog} login -method=userpass username=ann
     $ {prog} login -method=userpass -path=people username=ann
     $ {prog} login -method=approle role_id=... secret_id=@secret-id
+
+"oidc" opens a browser and waits for it on localhost:8250; K=V words are role,
+port, callbackhost, callbackport, listenaddress and skip_browser=true.
+
+    $ {prog} login -method=oidc role=people
 """,
         flags=(
             Flag("method", "Auth method: " + ", ".join(sorted(_METHODS)) + ".", default="token"),

@@ -11,7 +11,7 @@ from strongroom.cli.command import Command, Refused
 from strongroom.cli.flags import Values
 from strongroom.cli.ui import UI
 from strongroom.client.durations import go_duration, parse_duration
-from strongroom.client.errors import AddressError, ClientError, NotSent
+from strongroom.client.errors import AddressError, ClientError, NotSent, ResponseError
 from strongroom.client.settings import Settings, from_environment
 from strongroom.client.token_helper import TokenHelper
 
@@ -131,7 +131,12 @@ class Run:
                 from strongroom.cli.output import warning_text
 
                 message += "\n\n" + warning_text(warnings)
-            raise Refused(message, code, hint_for(error, self.client.settings)) from None
+            hint = hint_for(error, self.client.settings)
+            if isinstance(error, ResponseError) and error.status in (403, 404) and self.table and not error.hint:
+                from strongroom.cli.near import mount_hint
+
+                hint = mount_hint(self, error) or hint
+            raise Refused(message, code, hint) from None
 
     def _settings(self) -> Settings:
         settings = self._with_context(from_environment(self.env))

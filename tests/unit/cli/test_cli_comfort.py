@@ -363,6 +363,25 @@ class TestNames:
     def test_a_folder_is_called_one(self, vault: Vault) -> None:
         assert 'It is a folder. "vault kv list secret/team"' in vault("kv", "get", "secret/team").err
 
+    @pytest.mark.parametrize(
+        ("mounts", "hint"),
+        [
+            ({"secret": {"secret/": {}, "team/kv/": {}}}, "Did you mean secret/?"),
+            ({"secret": {"other/": {}}}, 'or none that the token may reach. See "vault secrets list".'),
+        ],
+    )
+    def test_a_similar_mount_is_named(self, vault: Vault, server: FakeServer, mounts: Any, hint: str) -> None:
+        server.answers["GET /v1/sys/internal/ui/mounts"] = (200, {"data": mounts})
+        server.answers["GET /v1/sys/internal/ui/mounts/secert/app"] = (403, {"errors": ["preflight check"]})
+        assert vault("kv", "get", "secert/app").err.endswith(f"{hint}\n")
+        server.answers["PUT /v1/secert/app"] = (404, {"errors": ['no handler for route "secert/app".']})
+        assert vault("write", "secert/app", "a=b").err.endswith(f"{hint}\n")
+
+    def test_of_a_mount_that_is_there_nothing_is_said(self, vault: Vault, server: FakeServer) -> None:
+        server.answers["GET /v1/sys/internal/ui/mounts"] = (200, {"data": {"secret": {"secret/": {}}}})
+        server.answers["PUT /v1/secret/app"] = (404, {"errors": ["no handler for route"]})
+        assert "mount" not in vault("write", "secret/app", "a=b").err
+
     def test_a_similar_flag_is_named(self, vault: Vault) -> None:
         result = vault("kv", "get", "-fromat=json", "secret/app")
         assert result[:] == (1, "", "flag provided but not defined: -fromat\n\nDid you mean -format?\n")
