@@ -74,6 +74,9 @@ class Host(Protocol):
     async def password(self, policy: str) -> str | None:
         """A new password."""
 
+    async def withdraw(self, lease: Lease) -> None:
+        """Remove a lease for which nothing was made."""
+
 
 @dataclass(slots=True)
 class Caller:
@@ -150,7 +153,16 @@ class Context:
 
         `ttl` and `max_ttl` are seconds, 0 for the mount's own. If the request then fails, the lease is revoked.
         """
-        return await self._lease(kind, data, ttl=ttl, max_ttl=max_ttl, renewable=renewable)
+        made = await self._lease(kind, data, ttl=ttl, max_ttl=max_ttl, renewable=renewable)
+        self.warnings += made.warnings
+        return made
+
+    async def withdraw(self, lease: Lease) -> None:
+        """Remove a lease that this request took, when it is certain that nothing was made for it.
+
+        Without this a request that fails has its lease revoked, which is right where anything might be left.
+        """
+        await self._the_host.withdraw(lease)
 
     def background(self, name: str, step: Callable[[Any], Awaitable[bool]]) -> bool:
         """Run `step` after the request, again and again until it returns False.

@@ -136,6 +136,8 @@ class Lease:
     duration: int
     id: str = ""
     renewable: bool = False
+    #: What was cut when it was made, for the client.
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)

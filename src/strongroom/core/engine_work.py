@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from strongroom.api.messages import Lease
 from strongroom.core import password_policies
 from strongroom.errors import NoRoute
 
@@ -28,10 +29,10 @@ CLOSE_SECONDS: Final = 10.0
 class EngineHost:
     """The `Host` of one request's context."""
 
-    __slots__ = ("_live", "_mount", "_tx")
+    __slots__ = ("_leases", "_live", "_mount", "_tx")
 
-    def __init__(self, live: Live, mount: Mount, tx: Transaction) -> None:
-        self._live, self._mount, self._tx = live, mount, tx
+    def __init__(self, live: Live, mount: Mount, tx: Transaction, leases: list[Lease] | None) -> None:
+        self._live, self._mount, self._tx, self._leases = live, mount, tx, leases
 
     @property
     def memory(self) -> dict[str, Any]:
@@ -51,6 +52,12 @@ class EngineHost:
     async def password(self, policy: str) -> str | None:
         """A new password."""
         return await password_policies.generate(self._tx, policy)
+
+    async def withdraw(self, lease: Lease) -> None:
+        """Remove a lease for which nothing was made."""
+        await self._live.leases.withdraw(lease.id)
+        if self._leases is not None and lease in self._leases:
+            self._leases.remove(lease)
 
     def _check_mounted(self) -> None:
         if self._live.mounts.by_uuid(self._mount.entry.uuid) is None:

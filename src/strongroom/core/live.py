@@ -218,7 +218,7 @@ class Live:
             "lease": lease,
             "decide": acl.decide if acl is not None else None,
             "background": lambda name, action: self._background(mount, name, action),
-            "host": EngineHost(self, mount, tx),
+            "host": EngineHost(self, mount, tx, leases),
         }
         if mount.backend.privileged:
 

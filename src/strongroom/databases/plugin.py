@@ -12,7 +12,14 @@ from strongroom.errors import StrongroomError
 
 
 class DatabaseError(StrongroomError):
-    """The database, or the way to it, refused. The text is for the client: it never holds a password."""
+    """The database, or the way to it, refused. The text is for the client: it never holds a password.
+
+    `undone` tells that nothing of the work was left in the database, for certain.
+    """
+
+    def __init__(self, text: str, *, undone: bool = False) -> None:
+        super().__init__(text)
+        self.undone = undone
 
 
 class SettingError(DatabaseError):
@@ -45,6 +52,9 @@ class Session(Protocol):
 
     What was asked for an earlier session, whose client died on the way, must be over before `delete_user` looks.
     """
+
+    async def has_user(self, name: str) -> bool:
+        """Whether there is a user of this name."""
 
     async def new_user(self, user: NewUser) -> None:
         """Make a user: whole or, where the database can do that, not at all."""

@@ -70,6 +70,16 @@ class Session:
         self._connection = connection
         self._scram_only = scram_only
 
+    async def has_user(self, name: str) -> bool:
+        """Whether there is a role of this name."""
+        try:
+            async with asyncio.timeout(WORK_SECONDS):
+                return await self._exists(name)
+        except psycopg.Error as error:
+            raise DatabaseError(server_words(error, ())) from error
+        except TimeoutError:
+            raise DatabaseError(f"it took longer than {WORK_SECONDS:.0f} seconds") from None
+
     async def new_user(self, user: NewUser) -> None:
         """Make a user, in one transaction."""
         values = self._values(user.name, user.password, user.expiration)
@@ -119,18 +129,22 @@ class Session:
                 number = 0
                 await self._connection.run("COMMIT")
         except psycopg.Error as error:
-            await self._roll_back()
+            undone = await self._roll_back()
             place = f" in statement {number} of {len(filled)}" if number and len(filled) > 1 else ""
-            raise DatabaseError(prefix + server_words(error, secrets) + place) from error
+            raise DatabaseError(prefix + server_words(error, secrets) + place, undone=undone) from error
         except TimeoutError:
             raise DatabaseError(f"{prefix}it took longer than {WORK_SECONDS:.0f} seconds") from None
 
-    async def _roll_back(self) -> None:
-        if not self._connection.raw.closed:
-            try:
-                await self._connection.run("ROLLBACK")
-            except psycopg.Error:
-                await self._connection.close()
+    async def _roll_back(self) -> bool:
+        """End a transaction that failed; False when nobody can tell how it ended."""
+        if self._connection.raw.closed:
+            return False
+        try:
+            await self._connection.run("ROLLBACK")
+        except psycopg.Error:
+            await self._connection.close()
+            return False
+        return True
 
     async def _drop(self, name: str) -> None:
         """Take away what a user holds in this database, then the user."""

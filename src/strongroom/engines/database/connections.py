@@ -13,7 +13,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from strongroom.api.context import Context
-from strongroom.clock import new_uuid
+from strongroom.clock import Clock, new_uuid
 from strongroom.databases import plugins
 from strongroom.databases.plugin import Database, DatabaseError, Plugin, Session
 from strongroom.databases.templates import Template
@@ -32,6 +32,11 @@ class Connection:
         self.plugin = plugin
         self.template = Template(str(config.details.get("username_template") or plugin.username_template), FIELDS)
         self.database: Database = plugin.open(config.details)
+
+    def repeats(self, clock: Clock) -> bool:
+        """Whether the template may give a name twice: it has too little chance in it."""
+        fields = dict.fromkeys(FIELDS, "x")
+        return self.template.render(fields, clock) == self.template.render(fields, clock)
 
     async def aclose(self) -> None:
         """Close the database."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -9,14 +10,15 @@ from strongroom.api.args import Args, field
 from strongroom.api.context import Context
 from strongroom.api.fields import Name
 from strongroom.api.messages import Response
-from strongroom.databases.plugin import Change, NewUser, SettingError
+from strongroom.clock import new_uuid
+from strongroom.databases.plugin import Change, DatabaseError, NewUser, SettingError
 from strongroom.engines.database.connections import Connection, check_allowed, connect, session
 from strongroom.engines.database.credentials import check_supported, new_password
 from strongroom.engines.database.engine import SECONDS_NS, Failed, database
-from strongroom.engines.database.model import ROLE, Role
+from strongroom.engines.database.model import OWNER, ROLE, Owner, Role
 from strongroom.errors import BadRequest
 
-#: The lease's kind. Its data: username, role, db_name, revocation_statements.
+#: The lease's kind. Its data: username, role, db_name, revocation_statements, mark (see `Owner`; "" for none).
 KIND: Final = "creds"
 #: How long after its lease a user is valid: the lease's end is what ends it.
 LEEWAY_SECONDS: Final = 5
@@ -45,30 +47,61 @@ async def read_creds(ctx: Context, args: CredsArgs) -> Response:
     if not any(statement.strip() for statement in role.creation_statements):
         raise Failed("empty creation statements")
     username = _username(ctx, connection, args.name)
+    await ctx.lock("user", f"{role.db_name}/{username}")
     async with session(connection.database, "unable to start transaction: ") as work:
+        if not role.revocation_statements and await work.has_user(username):
+            # The end of a lease on it would remove what somebody else has.
+            raise Failed(f'failed to execute query: the user "{username}" already exists')
         data = {
             "username": username,
             "role": args.name,
             "db_name": role.db_name,
             "revocation_statements": role.revocation_statements,
+            "mark": await _own(ctx, connection, role.db_name, username),
         }
         lease = await ctx.lease(KIND, data, ttl=role.default_ttl, max_ttl=role.max_ttl)
         expiration = _end(ctx, lease.duration)
-        await work.new_user(NewUser(username, password, expiration, role.creation_statements))
+        try:
+            await work.new_user(NewUser(username, password, expiration, role.creation_statements))
+        except DatabaseError as error:
+            if error.undone:
+                await ctx.withdraw(lease)
+            raise
     return Response(lease=lease, data={"username": username, "password": password})
+
+
+async def _own(ctx: Context, connection: Connection, db_name: str, username: str) -> str:
+    """Note whose a user will be, where another may have, or get, the same name. Returns the mark for the lease."""
+    if not connection.repeats(ctx.clock):
+        return ""
+    mark = new_uuid()
+    ctx.storage.store(_owner_key(db_name, username), Owner(mark))
+    await ctx.commit()
+    return mark
+
+
+def _owner_key(db_name: str, username: str) -> str:
+    return OWNER + hashlib.sha256(f"{db_name}\0{username}".encode()).hexdigest()
 
 
 @database.revoke(KIND)
 async def revoke_creds(ctx: Context, data: dict[str, Any]) -> None:
     """Remove a user. The role's present statements count, without it those of the time of issue."""
+    db_name, username = data["db_name"], data["username"]
+    await ctx.lock("user", f"{db_name}/{username}")
+    if data.get("mark"):
+        owner = await ctx.storage.load(_owner_key(db_name, username), Owner)
+        if owner is not None and owner.mark != data["mark"]:
+            return  # the name has gone to another lease since
+        ctx.storage.delete(_owner_key(db_name, username))
     role = await ctx.storage.load(ROLE + data["role"], Role)
     statements = data["revocation_statements"]
-    if role is not None and role.db_name == data["db_name"]:
+    if role is not None and role.db_name == db_name:
         statements = role.revocation_statements
     try:
-        _, connection = await connect(ctx, data["db_name"])
+        _, connection = await connect(ctx, db_name)
         async with session(connection.database) as work:
-            await work.delete_user(data["username"], tuple(statements))
+            await work.delete_user(username, tuple(statements))
     except Failed as error:
         raise BadRequest(error.text) from error
 

@@ -3,6 +3,8 @@
     config/<name>     Config, JSON: a connection
     role/<name>       Role, JSON: what users are made for it, and how
     static/<name>     StaticRole, JSON: a user that was there before, whose password is ours
+    owner/<hash>      Owner, JSON: whose a user is, where the names of users may come again; the hash is SHA-256 of
+                      the connection's name, NUL and the user's, in hex
 
 Times are Unix nanoseconds, durations seconds. `v` is the format's version.
 
@@ -20,6 +22,7 @@ import msgspec
 CONFIG: Final = "config/"
 ROLE: Final = "role/"
 STATIC: Final = "static/"
+OWNER: Final = "owner/"
 
 PASSWORD: Final = "password"  # noqa: S105 - a kind of credential
 RSA_KEY: Final = "rsa_private_key"
@@ -48,6 +51,13 @@ class Config(_Stored, frozen=True):
     rotation_window: int = 0
     disable_automated_rotation: bool = False
     last_rotation_ns: int = 0
+    v: int = 1
+
+
+class Owner(_Stored, frozen=True):
+    """The lease that a user belongs to, by the mark in its data."""
+
+    mark: str
     v: int = 1
 
 
