@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.process import SQLITE, Process, free_port, running
+from tests.support.process import SQLITE, STRONGROOM, Process, clean_environment, free_port, running
 
 BACK = "http://localhost:8250/oidc/callback"
 USER = {"sub": "alice", "email": "alice@example.com", "groups": ["dev", "ops"]}
@@ -77,7 +77,8 @@ def signed_in(address: str) -> str:
     form = urllib.parse.urlencode({"sub": "alice"}).encode()
     with pytest.raises(urllib.error.HTTPError) as answer:
         urllib.request.build_opener(_Stay).open(address, form, timeout=30)
-    assert answer.value.code in (302, 303), answer.value.read()
+    answer.value.close()
+    assert answer.value.code in (302, 303)
     return str(answer.value.headers["Location"])
 
 
@@ -97,3 +98,35 @@ def test_a_person_logs_in_at_a_provider(server: Process) -> None:
     assert body["data"]["display_name"] == "oidc-alice@example.com"
     status, body = server.call("GET", f"auth/oidc/oidc/callback?{query}", token="none")
     assert (status, body["errors"]) == (400, ["Vault login failed. Expired or missing OAuth state."])
+
+
+def test_a_person_logs_in_on_the_command_line(server: Process) -> None:
+    port = free_port()
+    words = ["login", "-method=oidc", "-no-store", "skip_browser=true", f"port={port}"]
+    environment = {**clean_environment(server.folder), "VAULT_ADDR": server.address}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([STRONGROOM, *words], env=environment, **pipes) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        link = next(line.strip() for line in lines if line.startswith("    http"))
+        assert next(lines) == "\n"
+        assert next(lines) == "Waiting for OIDC authentication to complete...\n"
+        back = signed_in(link)
+        assert back.startswith(f"http://localhost:{port}/oidc/callback?")
+        for forged in (f"http://localhost:{port}/favicon.ico", f"http://localhost:{port}/oidc/callback?state=x&code=y"):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(forged, timeout=30)
+            refused.value.close()
+        with urllib.request.urlopen(back, timeout=30) as page:
+            assert b"Back to the terminal" in page.read()
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "Success! You are now authenticated." in out
+    assert "people" in out
+
+
+def test_a_login_that_may_not_begin_says_why(server: Process) -> None:
+    done = server.cli("login", "-method=oidc", "skip_browser=true", "callbackhost=evil.example", check=False)
+    assert done.returncode == 2
+    assert "does not allow http://evil.example:8250/oidc/callback" in done.stderr
+    assert "is no port" in server.cli("login", "-method=oidc", "port=x", check=False).stderr
