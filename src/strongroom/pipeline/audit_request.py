@@ -38,6 +38,8 @@ def make_exchange(call: Call) -> Exchange:
     if decision is not None:
         exchange.allowed = call.refusal is None
         exchange.granting = decision.granting
+    elif call.flags.unauthenticated and call.refusal is None:
+        exchange.allowed = True  # to everybody: by no policy
     if mount is not None:
         exchange.mount = mount.info
         exchange.non_hmac_request_keys = mount.non_hmac_request
