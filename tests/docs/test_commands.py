@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.docs.pages import ROOT, Block, Shell, blocks
 from tests.support import certificates
 from tests.support.process import SQLITE, Process, clean_environment, running
@@ -90,12 +92,13 @@ def test_the_server_for_a_team(tmp_path: Path) -> None:
         assert console.run(f"VAULT_TOKEN={token} vault kv get -field=password secret/app/db").strip() == "1"
 
 
-def test_the_commands_of_the_kv_page(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("page", "least"), [("kv.md", 10), ("transit.md", 6), ("totp.md", 2)])
+def test_the_commands_of_an_engines_page(page: str, least: int, tmp_path: Path) -> None:
     server = dev(tmp_path)
     with started(server):
         console = shell(server)
-        shown = [console.run(block) for block in blocks(ROOT / "docs" / "kv.md", "sh")]
-    assert len(shown) > 10
+        shown = [console.run(block) for block in blocks(ROOT / "docs" / page, "sh")]
+    assert len(shown) > least
     assert not any('"errors"' in text for text in shown)
 
 
