@@ -90,6 +90,7 @@ FORGED = {
     "no signature": RS.sign({"sub": "a"}).rpartition(".")[0] + ".",
     "half a signature": RS.sign({"sub": "a"})[:-171],
     "another key": Signer().sign({"sub": "a"}),
+    "a key that it brings along": (lambda own: own.sign({"sub": "a"}, jwk=own.jwk, jku="https://evil"))(Signer()),
     "another payload": ".".join(
         (lambda a, b: (a[0], b[1], a[2]))(RS.sign({"sub": "a"}).split("."), RS.sign({"sub": "b"}).split("."))
     ),
