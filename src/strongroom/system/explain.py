@@ -48,8 +48,14 @@ async def explain(ctx: SystemContext, args: ExplainArgs) -> dict[str, Any]:
         "path": path,
         "policies": list(entry.policies),
     }
+    identity = ctx.live.identity
+    if entry.entity_id:
+        view = await identity.view(entry.entity_id)
+        if view is None or view.entity.disabled:
+            return {**answer, **_verdict(None, allowed=False, reason="the token's entity is disabled or deleted")}
+        answer["policies"] = list(view.with_policies(entry.policies))
     try:
-        acl = await ctx.live.policies.acl(entry.policies)
+        acl = await identity.acl(entry)
     except PolicyError as e:
         return {**answer, **_verdict(None, allowed=False, reason=f"a stored policy does not parse: {e}")}
     asked = Operation.READ if args.operation == SUDO else Operation(args.operation)

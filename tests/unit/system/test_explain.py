@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from tests.unit.auth.own_server import data, ok, refused
 from tests.unit.system.whole import WholeServer, limited, served
+
+from strongroom.core.identity_entities import put_entity
+from strongroom.core.identity_model import ENTITY, Entity
 
 EXPLAIN = "sys/internal/explain"
 READER = 'path "secret/data/app" {\n  capabilities = ["read"]\n}\n'
@@ -111,3 +115,31 @@ def test_it_needs_sudo() -> None:
         ok(await server.post(EXPLAIN, {"path": "a"}, sudo))
 
     served(scenario)
+
+
+def test_policies_of_the_tokens_entity_count_and_its_end_is_said() -> None:
+    async def scenario(server: WholeServer) -> None:
+        await server.policy("own", READER)
+        ok(await server.write("sys/auth/approle", type="approle"))
+        ok(await server.write("auth/approle/role/r", bind_secret_id=False, token_bound_cidrs="127.0.0.0/8"))
+        role = data(await server.read("auth/approle/role/r/role-id"))["role_id"]
+        auth = ok(await server.write("auth/approle/login", role_id=role)).auth
+        assert auth is not None
+        asked = {"path": "secret/data/app", "token": auth.client_token}
+        assert data(await server.post(EXPLAIN, asked))["policies"] == ["default"]
+        await changed(server, auth.entity_id, policies=("own",))
+        answer = data(await server.post(EXPLAIN, asked))
+        assert (answer["allowed"], answer["policies"]) == (True, ["default", "own"])
+        await changed(server, auth.entity_id, disabled=True)
+        answer = data(await server.post(EXPLAIN, asked))
+        assert (answer["allowed"], answer["reason"]) == (False, "the token's entity is disabled or deleted")
+
+    served(scenario)
+
+
+async def changed(server: WholeServer, entity_id: str, **changes: Any) -> None:
+    tx, identity = server.live.transaction(), server.live.identity
+    entity = await tx.load(ENTITY + entity_id, Entity)
+    assert entity is not None
+    await put_entity(identity.salt, tx, entity, msgspec.structs.replace(entity, **changes))
+    await tx.commit()
