@@ -18,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from strongroom.databases import settings
 from strongroom.databases.plugin import SettingError
+from strongroom.databases.words import redacted
 
 CONNECT_SECONDS: Final = 10
 
@@ -97,14 +98,6 @@ def _escape_url(value: str) -> str:
 def _escape_setting(value: str) -> str:
     """A value for `key=value`, with and without quotes around it."""
     return re.sub(r"([\s'\\])", r"\\\1", value)
-
-
-def redacted(text: str, secrets: Iterable[str]) -> str:
-    """Text without the passwords that a server may have repeated in it."""
-    for secret in secrets:
-        if len(secret) >= 3:
-            text = text.replace(secret, "***")
-    return text
 
 
 def server_words(error: psycopg.Error, secrets: Iterable[str]) -> str:
