@@ -47,7 +47,9 @@ class Core:
         self.catalog = catalog
         self.default_mounts = default_mounts
         self.always = always
-        self.barrier = Barrier(storage, self.clock, cache_bytes=config.cache_bytes)
+        self.barrier = Barrier(
+            storage, self.clock, cache_bytes=config.cache_bytes, cache_entries=max(config.cache_size, 0)
+        )
         self.seal = SealManager(self)
         self.live: Live | None = None
         self.started_ns = self.clock.now_ns()
