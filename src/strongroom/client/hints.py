@@ -63,7 +63,8 @@ def _not_allowed(error: ResponseError) -> str:
     """What the policies of the token would have to allow."""
     path, _, query = error.url.partition("/v1/")[2].partition("?")
     capability = '"list"' if "list=true" in query else _CAPABILITIES.get(error.method, '"create" or "update"')
+    also = ' (some paths below sys/ need "sudo" besides)' if path.startswith("sys/") else ""
     return (
-        f'No policy of the token allows {capability} on "{path}".\n'
+        f'No policy of the token allows {capability} on "{path}"{also}.\n'
         f'"vault token capabilities {path}" shows what it may do there.'
     )
