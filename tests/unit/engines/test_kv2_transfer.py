@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -150,6 +151,24 @@ def test_what_is_no_destination_is_refused_and_nothing_changes(verb: str, to: st
         ok(await server.write("s/data/there", data={"k": "kept"}))
         assert refused(await server.write(f"s/{verb}/a", to=to))[0] == "BadRequest"
         assert (await value(server, "a"), await value(server, "there")) == ({"n": 3}, {"k": "kept"})
+
+    served(scenario)
+
+
+def test_of_two_that_go_to_one_place_at_once_one_arrives() -> None:
+    async def scenario(server: WholeServer) -> None:
+        await kv(server)
+        ok(await server.write("s/data/other", data={"n": "other"}))
+        moves = [
+            server.write("s/move/a", to="b"),
+            server.write("s/move/other", to="b"),
+            server.write("s/move/b", to="a"),
+        ]
+        answers = await asyncio.gather(*moves)
+        assert sum(isinstance(answer, Exception) for answer in answers[:2]) <= 1
+        listed = data(await server.list("s/metadata"))["keys"]
+        values = [await value(server, name) for name in listed]
+        assert sorted(str(one["n"]) for one in values) == ["3", "other"]
 
     served(scenario)
 
