@@ -34,6 +34,8 @@ _encode = msgspec.json.Encoder(enc_hook=encode_hook).encode
 
 _ROOT = NamespaceBlock()
 _NOBODY = Identity()
+#: The classes of refusals whose true reason the client is not told.
+REASONED = frozenset({"permission denied", "invalid credentials"})
 
 
 @lru_cache(maxsize=1024)
@@ -80,9 +82,9 @@ class Formatter:
             auth = _encode(self._granted(response.auth, exchange, uses=False))
         tail = b',"response":' + _encode(self._response(exchange))
         if error is not None:
-            # Refusals for want of a right have one text wherever they happen, so that one search finds them all.
+            # Refusals of callers have one text wherever they happen, so that one search finds them all.
             kind = error.kind
-            tail += _error(error, kind if kind in ("", "permission denied") else MULTI.format(kind))
+            tail += _error(error, MULTI.format(kind) if kind and kind not in REASONED else kind)
         return self._line(time, b"response", auth, request, tail)
 
     def _line(self, time: str, kind: bytes, auth: bytes, request: bytes, tail: bytes) -> bytes:
@@ -287,6 +289,6 @@ def _elide(data: Any) -> Any:
 
 def _error(error: RequestError, text: str) -> bytes:
     tail = b',"error":' + _encode(text) if text else b""
-    if error.reason and error.kind == "permission denied":
+    if error.reason and error.kind in REASONED:
         tail += b',"reason":' + _encode(error.reason)
     return tail

@@ -6,6 +6,7 @@ many names the one that has been quiet longest is forgotten.
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from strongroom.core.live import Live
     from strongroom.core.mounts import Mount
+
+log = logging.getLogger("strongroom.auth")
 
 NAMES: Final = 100_000
 #: Longer names are counted by nobody: none exists, but for ones that are as hard to guess as a secret.
@@ -82,6 +85,10 @@ class Lockouts:
         elif failures.count >= rule.threshold and now - failures.last >= rule.duration:
             failures = _Failures(0, now)  # its lock has ended
         failures.count, failures.last = failures.count + 1, now
+        if failures.count == rule.threshold:
+            log.warning(
+                "a name at %s is locked for %d s after %d failed logins", mount.path, rule.duration, failures.count
+            )
         self._failures[key] = failures
         if len(self._failures) > NAMES:
             self._failures.popitem(last=False)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from strongroom.errors import InvalidCredentials, PermissionDenied
 from strongroom.pipeline.call import Call
+
+log = logging.getLogger("strongroom.auth")
 
 
 async def run_login(call: Call) -> Any:
@@ -18,7 +21,9 @@ async def run_login(call: Call) -> Any:
         raise PermissionDenied("permission denied", reason="the name is locked after too many failed logins")
     try:
         result = await route.run(call.context, call.arguments)
-    except InvalidCredentials:
+    except InvalidCredentials as e:
+        # The name is not logged: it may be a password in the wrong place.
+        log.info("login at %s refused (request %s): %s", mount.path, call.request.id, e)
         if name:
             lockouts.failed(mount, name)
         raise

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -213,5 +215,22 @@ def test_what_is_remembered_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch)
         assert server.live.lockouts.locked(mount, "n29")
         server.live.lockouts.failed(mount, "x" * 10_000)
         assert len(server.live.lockouts.names()[mount.info.accessor]) == 10
+
+    played(scenario)
+
+
+def test_the_reason_of_a_failed_login_is_in_the_log_and_the_audit_entry_and_nowhere_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(server: Server) -> None:
+        await user(server)
+        log = tmp_path / "audit.log"
+        ok(await server.write("sys/audit/file", type="file", options={"file_path": str(log)}))
+        with caplog.at_level("INFO", "strongroom.auth"):
+            assert refused(await login(server, "hunter2", "wrong"))[1] == "invalid username or password"
+        entry = json.loads(log.read_text().splitlines()[-1])
+        assert (entry["error"], entry["reason"]) == ("invalid credentials", "there is no such user")
+        assert "there is no such user" in caplog.text
+        assert "hunter2" not in caplog.text
 
     played(scenario)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strongroom.api.cidrs import parse_cidrs, within
+from strongroom.api.cidrs import parse_cidrs, parse_networks, subset, within
 from strongroom.errors import BadRequest
 
 
@@ -51,3 +51,40 @@ def test_a_network_takes_exactly_its_own(address: ipaddress.IPv4Address | ipaddr
         other = type(address)(outside)
         if getattr(other, "ipv4_mapped", None) is None:
             assert not within(cidrs, str(other))
+
+
+@pytest.mark.parametrize("text", ["10.0.0.0/8", "10.1.2.3/8", "::1/128", "fd00:0::/8"])
+def test_networks_are_kept_as_they_are_written(text: str) -> None:
+    assert parse_networks([f" {text} ", ""]) == (text,)
+
+
+@pytest.mark.parametrize("text", ["junk", "300.1.1.1/8", "10.0.0.1", "10.0.0.0/33", "/run/x.sock", "/"])
+def test_what_is_no_network_is_refused(text: str) -> None:
+    with pytest.raises(BadRequest, match="invalid CIDR address"):
+        parse_networks([text])
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer", "inside"),
+    [
+        (["10.1.0.0/16"], ("10.0.0.0/8",), True),
+        (["10.1.0.1"], ("10.0.0.0/8",), True),
+        (["10.0.0.0/8"], ("10.1.0.0/16",), False),
+        (["10.1.0.0/16", "11.0.0.0/8"], ("10.0.0.0/8",), False),
+        (["fd00::1"], ("10.0.0.0/8", "fd00::/8"), True),
+        (["fd00::1"], ("0.0.0.0/0",), False),
+        (["10.0.0.1"], (), True),
+        ([], ("10.0.0.0/8",), True),
+    ],
+)
+def test_subsets(inner: list[str], outer: tuple[str, ...], inside: bool) -> None:
+    assert subset(inner, outer) is inside
+
+
+@given(st.lists(st.text()))
+def test_no_network_crashes(texts: list[str]) -> None:
+    try:
+        kept = parse_networks(texts)
+    except BadRequest:
+        return
+    assert subset(kept, kept)
