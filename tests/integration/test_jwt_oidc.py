@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.openid import BACK, Provider
 from tests.support.process import SQLITE, STRONGROOM, Process, clean_environment, free_port, running
 
-BACK = "http://localhost:8250/oidc/callback"
 USER = {"sub": "alice", "email": "alice@example.com", "groups": ["dev", "ops"]}
 
 
@@ -130,3 +130,23 @@ def test_a_login_that_may_not_begin_says_why(server: Process) -> None:
     assert done.returncode == 2
     assert "does not allow http://evil.example:8250/oidc/callback" in done.stderr
     assert "is no port" in server.cli("login", "-method=oidc", "port=x", check=False).stderr
+
+
+def test_a_machine_without_a_browser_is_let_in_from_another_device(tmp_path: pathlib.Path) -> None:
+    with Provider() as issuer, running(tmp_path, SQLITE) as server:
+        issuer.device = {"device_code": "dc", "user_code": "ABCD", "verification_uri": "https://idp/d", "interval": 1}
+        now = time.time()
+        claims = {"iss": issuer.site.address, "aud": "strongroom", "sub": "alice", "iat": now, "exp": now + 60}
+        answers = [(400, {"error": "authorization_pending"}), (200, {"id_token": issuer.signer.sign(claims)})]
+        issuer.next_tokens = answers
+        server.unseal(server.init())
+        server.cli("auth", "enable", "oidc")
+        server.cli("write", "auth/oidc/config", *(f"{name}={value}" for name, value in issuer.config.items()))
+        server.cli("write", "auth/oidc/role/r", "user_claim=sub", "callback_mode=device", "token_policies=people")
+        done = server.cli("login", "-method=oidc", "-token-only")
+        assert "https://idp/d" in done.stderr
+        assert "confirm the code ABCD" in done.stderr
+        status, body = server.call("GET", "auth/token/lookup-self", token=done.stdout.strip())
+        assert status == 200
+        assert body["data"]["policies"] == ["default", "people"]
+        assert not answers

@@ -1,7 +1,8 @@
 """`login -method=oidc`: the browser logs in at the issuer, and comes back to a listener on this machine.
 
-What the listener gets is taken only if it repeats the state of this very login. Sources: RFC 8252 (logins of native
-programs), RFC 6749 section 4.1.2, and Vault's documentation of the command.
+What the listener gets is taken only if it repeats the state of this very login. Where the role is for devices, the
+browser may be anywhere, and this machine polls. Sources: RFC 8252 (logins of native programs), RFC 6749 section 4.1.2,
+RFC 8628 (devices), and Vault's documentation of the command.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from strongroom.cli.run import Run
 from strongroom.client.client import Client
-from strongroom.client.errors import ClientError
+from strongroom.client.errors import ClientError, ResponseError
 from strongroom.client.secret import Secret
 
 CALLBACK = "/oidc/callback"
@@ -93,18 +94,47 @@ def log_in(run: Run, client: Client, mount: str, given: Mapping[str, Any]) -> Se
     nonce = secrets.token_urlsafe(32)
     asked = {"redirect_uri": redirect, "client_nonce": nonce, "role": str(given.get("role") or "")}
     begun = client.write(f"auth/{mount}/oidc/auth_url", asked)
-    url = str(((begun.data if begun else None) or {}).get("auth_url") or "")
+    data = (begun.data if begun else None) or {}
+    url = str(data.get("auth_url") or "")
     if not url:
         raise OIDCError(
             f"the server does not let this login begin: the role is no oidc role, or does not allow {redirect}"
         )
-    state = parse_qs(urlsplit(url).query).get("state", [""])[0]
+    device = "user_code" in data
+    state = str(data.get("state") or "") if device else parse_qs(urlsplit(url).query).get("state", [""])[0]
     if urlsplit(url).scheme not in ("http", "https") or not url.isprintable() or not state:
         raise OIDCError("the server's answer is no address for a browser")
+    if device:
+        return _by_device(run, client, mount, data, {"state": state, "client_nonce": nonce})
     answer = _answer(run, (str(given.get("listenaddress") or "localhost"), port), url, state, given)
     query = {"state": state, "client_nonce": nonce}
     query |= {name: answer[name] for name in ("code", "error", "error_description") if name in answer}
     return client.read(f"auth/{mount}/oidc/callback", query)
+
+
+def _by_device(
+    run: Run, client: Client, mount: str, data: Mapping[str, Any], login: Mapping[str, str]
+) -> Secret | None:
+    """Wait until a person has let this machine in, on whatever device has a browser."""
+    code = str(data["user_code"])
+    if not code.isprintable():
+        raise OIDCError("the server's answer is no code to type")
+    run.ui.warn(f"Complete the login on any device. Open\n\n    {data['auth_url']}\n\nand confirm the code {code}\n")
+    run.ui.warn("Waiting for OIDC authentication to complete...")
+    run.ui.stderr.flush()
+    interval = data.get("poll_interval")
+    pause = min(max(interval, 1), 60) if isinstance(interval, int) else 5
+    give_up = time.monotonic() + SECONDS
+    while time.monotonic() < give_up:
+        time.sleep(pause)
+        try:
+            return client.write(f"auth/{mount}/oidc/poll", login)
+        except ResponseError as error:
+            if error.errors == ["slow_down"]:
+                pause += 5
+            elif error.errors != ["authorization_pending"]:
+                raise
+    raise OIDCError("nobody has confirmed the login in time")
 
 
 def _port(given: Mapping[str, Any], name: str, default: int) -> int:

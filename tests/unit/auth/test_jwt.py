@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from tests.support.issuers import Answer, Signer, Site, key_set, unsigned
+from tests.support.issuers import Signer, Site, key_set, unsigned
+from tests.support.openid import BACK, Provider
 from tests.unit.auth.own_server import Server, data, ok, played, refused
 
-from strongroom.auth.jwt import oidc
+from strongroom.auth.jwt import flows
 from strongroom.errors import RequestError
 
 ROLE = {"role_type": "jwt", "user_claim": "sub", "bound_audiences": "strongroom"}
@@ -220,67 +218,7 @@ def test_strange_role_names_are_refused_and_not_repeated_at_length(name: str) ->
 
 # -- In a browser ------------------------------------------------------------------------------------------------------
 
-BACK = "http://localhost:8250/oidc/callback"
 BROWSER = {"user_claim": "sub", "allowed_redirect_uris": BACK, "oidc_scopes": "email"}
-
-
-class Provider:
-    """An OpenID provider that does as it is told."""
-
-    def __init__(self) -> None:
-        self.signer, self.site = Signer(), Site(self)
-        self.id_token: dict[str, Any] = {}
-        self.info: dict[str, Any] | None = None
-        self.challenge = ""
-        self.tokens: Answer | None = None
-
-    def __enter__(self) -> Provider:
-        self.site.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.site.__exit__(*error)
-
-    @property
-    def config(self) -> dict[str, Any]:
-        return {
-            "oidc_discovery_url": self.site.address,
-            "oidc_client_id": "strongroom",
-            "oidc_client_secret": "s3cret",
-            "default_role": "R",
-        }
-
-    def __call__(self, handler: BaseHTTPRequestHandler, body: bytes) -> Answer:
-        address = self.site.address
-        if handler.path == "/.well-known/openid-configuration":
-            document = {
-                "issuer": address,
-                "jwks_uri": address + "/keys",
-                "authorization_endpoint": address + "/authorize",
-                "token_endpoint": address + "/token",
-                "id_token_signing_alg_values_supported": ["RS256", "HS256"],
-            }
-            return 200, document if self.info is None else {**document, "userinfo_endpoint": address + "/info"}
-        if handler.path == "/keys":
-            return 200, {"keys": [self.signer.jwk]}
-        if handler.path == "/info":
-            return (200, self.info) if handler.headers["Authorization"] == "Bearer at" else (401, {})
-        if handler.path == "/token":
-            return self.tokens or self._redeem(handler, body)
-        return 404, {}
-
-    def _redeem(self, handler: BaseHTTPRequestHandler, body: bytes) -> Answer:
-        form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-        expected = "Basic " + base64.b64encode(b"strongroom:s3cret").decode()
-        digest = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest())
-        right = (
-            handler.headers["Authorization"] == expected
-            and (form["code"], form["redirect_uri"]) == ("the-code", BACK)
-            and digest.rstrip(b"=").decode() == self.challenge
-        )
-        if not right:
-            return 400, {"error": "invalid_grant"}
-        return 200, {"id_token": self.signer.sign(self.id_token), "access_token": "at", "token_type": "Bearer"}
 
 
 async def begin(server: Server, provider: Provider, **more: Any) -> dict[str, str]:
@@ -368,7 +306,7 @@ def test_how_else_a_login_in_a_browser_fails() -> None:
         assert '"invalid_grant"' in reason(await end(server, state, code="forged"))
 
         state = (await begin(server, provider))["state"]
-        server.clock.advance(oidc.TIME + 1)
+        server.clock.advance(flows.TIME + 1)
         assert "Expired or missing" in refused(await end(server, state))[1]
 
         for tokens, why in (
@@ -437,7 +375,7 @@ def test_userinfo_of_another_subject_adds_nothing(info: dict[str, Any]) -> None:
 
 
 def test_logins_that_nobody_ends_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oidc, "MOST", 3)
+    monkeypatch.setattr(flows, "MOST", 3)
 
     async def scenario(server: Server) -> None:
         await mounted(server, BROWSER, **provider.config)
@@ -446,6 +384,71 @@ def test_logins_that_nobody_ends_do_not_pile_up(monkeypatch: pytest.MonkeyPatch)
         ok(await end(server, states[3]))
 
     with Provider() as provider:
+        played(scenario)
+
+
+# -- On a device -------------------------------------------------------------------------------------------------------
+
+DEVICE = {"user_claim": "sub", "callback_mode": "device", "oidc_scopes": "email"}
+ANSWER = {"device_code": "dc", "user_code": "ABCD-EFGH", "verification_uri": "https://idp/device", "expires_in": 300}
+
+
+def test_a_device_waits_until_it_is_let_in() -> None:
+    async def scenario(server: Server) -> None:
+        await mounted(server, DEVICE, **provider.config)
+        assert data(await server.read("auth/jwt/role/r"))["callback_mode"] == "device"
+        begun = data(await server.write("auth/jwt/oidc/auth_url", "", client_nonce="cn"))
+        state = begun.pop("state")
+        assert begun == {"auth_url": "https://idp/device", "user_code": "ABCD-EFGH", "poll_interval": 5}
+        sent = {"state": state, "client_nonce": "cn"}
+        for code in ("authorization_pending", "slow_down"):
+            provider.tokens = (400, {"error": code})
+            assert refused(await server.write("auth/jwt/oidc/poll", "", **sent)) == ("BadRequest", code)
+        now = server.clock.now()
+        claims = {"iss": provider.site.address, "aud": "strongroom", "sub": "alice", "exp": now + 60, "iat": now}
+        provider.tokens = (200, {"id_token": provider.signer.sign(claims)})
+        auth = ok(await server.write("auth/jwt/oidc/poll", "", **sent)).auth
+        assert auth is not None
+        assert auth.display_name == "jwt-alice"
+        form = parse_qs(provider.site.seen[-1][2].decode()) or parse_qs(provider.site.seen[-2][2].decode())
+        assert form["device_code"] == ["dc"]
+        assert "Expired or missing" in refused(await server.write("auth/jwt/oidc/poll", "", **sent))[1]
+
+    with Provider() as provider:
+        provider.device = ANSWER
+        played(scenario)
+
+
+def test_a_device_that_is_turned_away_has_to_begin_again() -> None:
+    async def scenario(server: Server) -> None:
+        await mounted(server, DEVICE, **provider.config)
+        begun = data(await server.write("auth/jwt/oidc/auth_url", "", client_nonce="cn"))
+        assert "Expired or missing" in refused(await end(server, begun["state"]))[1], "no login in a browser"
+        provider.tokens = (400, {"error": "access_denied"})
+        sent = {"state": begun["state"], "client_nonce": "cn"}
+        assert '"access_denied"' in reason(await server.write("auth/jwt/oidc/poll", "", **sent))
+        assert "Expired or missing" in refused(await server.write("auth/jwt/oidc/poll", "", **sent))[1]
+
+    with Provider() as provider:
+        provider.device = ANSWER
+        played(scenario)
+
+
+@pytest.mark.parametrize(
+    ("device", "why"),
+    [
+        ({}, "the issuer has no logins for devices"),
+        ({"device_code": "dc"}, "the issuer does not answer"),
+        ({**ANSWER, "device_code": 1}, "the issuer does not answer"),
+    ],
+)
+def test_an_issuer_without_devices(device: dict[str, Any], why: str) -> None:
+    async def scenario(server: Server) -> None:
+        await mounted(server, DEVICE, **provider.config)
+        assert why in refused(await server.write("auth/jwt/oidc/auth_url", ""))[1]
+
+    with Provider() as provider:
+        provider.device = device
         played(scenario)
 
 

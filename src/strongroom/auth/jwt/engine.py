@@ -22,6 +22,7 @@ CONFIG: Final = "config"
 ROLE: Final = "role/"
 JWT, OIDC = "jwt", "oidc"
 STRING, GLOB = "string", "glob"
+CLIENT, DEVICE = "client", "device"
 
 
 class Config(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -65,6 +66,7 @@ class Role(TokenParams, frozen=True, omit_defaults=True, kw_only=True):
     bound_claims: dict[str, Any] | None = None
     bound_claims_type: str = STRING
     bound_subject: str = ""
+    callback_mode: str = CLIENT
     claim_mappings: dict[str, str] | None = None
     clock_skew_leeway: int = 0
     expiration_leeway: int = 0
@@ -81,6 +83,8 @@ class Role(TokenParams, frozen=True, omit_defaults=True, kw_only=True):
         """The role as it is read back; lists and maps that were never set are null."""
         values = {name: getattr(self, name) for name in OWN}
         own = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        if self.callback_mode == CLIENT:
+            del own["callback_mode"]  # Vault has no other mode, and no word for it
         return {**TokenParams.shown(self), **own}
 
 

@@ -21,6 +21,7 @@ class Provider(NamedTuple):
     authorization_endpoint: str
     token_endpoint: str
     userinfo_endpoint: str
+    device_authorization_endpoint: str
     algorithms: tuple[str, ...]
     secret_in_body: bool
 
@@ -45,7 +46,7 @@ async def discover(http: outbound.Http, url: str, ca_pem: str) -> Provider:
     issuer = _text(document, "issuer")
     if issuer.removesuffix("/") != url.removesuffix("/"):
         raise outbound.Unreachable(f"{outbound.shown(where)}: it is of the issuer {jose.quoted(issuer)}")
-    for name in ("jwks_uri", "authorization_endpoint", "token_endpoint", "userinfo_endpoint"):
+    for name in ("jwks_uri", *(field for field in Provider._fields if field.endswith("_endpoint"))):
         endpoint = _text(document, name)
         problem = outbound.url_problem(endpoint) if endpoint else "it is missing" if name == "jwks_uri" else ""
         if not problem and endpoint and url.startswith("https:") and not endpoint.startswith("https:"):
@@ -60,6 +61,7 @@ async def discover(http: outbound.Http, url: str, ca_pem: str) -> Provider:
         authorization_endpoint=_text(document, "authorization_endpoint"),
         token_endpoint=_text(document, "token_endpoint"),
         userinfo_endpoint=_text(document, "userinfo_endpoint"),
+        device_authorization_endpoint=_text(document, "device_authorization_endpoint"),
         algorithms=tuple(name for name in signs if name in jose.ALGORITHMS),
         secret_in_body="client_secret_basic" not in methods and "client_secret_post" in methods,
     )

@@ -11,7 +11,7 @@ from strongroom.api.context import Context
 from strongroom.api.fields import CommaList, Duration, LowerName, Pairs, SignedDuration
 from strongroom.api.messages import Response
 from strongroom.auth.jwt.claims import values_of
-from strongroom.auth.jwt.engine import GLOB, JWT, OIDC, OWN, ROLE, STRING, Role, jwt, load_role
+from strongroom.auth.jwt.engine import CLIENT, DEVICE, GLOB, JWT, OIDC, OWN, ROLE, STRING, Role, jwt, load_role
 from strongroom.auth.token_params import (
     OldLimits,
     OldPeriod,
@@ -44,6 +44,7 @@ class RoleArgs(RoleName, TokenArgs, OldPolicies, OldLimits, OldPeriod, OldUses):
     bound_claims: dict[str, Any] = field("Claims and their values, or lists of them, of which one must be there.")
     bound_claims_type: str = field("string, or glob for bound claims in which * stands for anything.", default=STRING)
     bound_subject: str = field("Whose token it must be.")
+    callback_mode: str = field("client for a browser on the same machine, device for one elsewhere.", default=CLIENT)
     claim_mappings: Pairs = field("Claims that become metadata, each with the metadata's name.")
     clock_skew_leeway: SignedDuration = field("How far clocks may be apart; 0 is 60 s, -1 not at all.")
     expiration_leeway: SignedDuration = field("How long tokens without exp are good for; 0 is 150 s, -1 not at all.")
@@ -109,11 +110,13 @@ def _check(role: Role) -> None:
         raise BadRequest(f"invalid 'role_type': {role.role_type[:64]}")
     if role.bound_claims_type not in (STRING, GLOB):
         raise BadRequest(f"invalid 'bound_claims_type': {role.bound_claims_type[:64]}")
+    if role.callback_mode not in (CLIENT, DEVICE):
+        raise BadRequest(f"invalid 'callback_mode': {role.callback_mode[:64]}")
     if not role.user_claim:
         raise BadRequest("a user claim must be defined on the role")
     _check_claims(role)
     if role.role_type == OIDC:
-        if not role.allowed_redirect_uris:
+        if not role.allowed_redirect_uris and role.callback_mode == CLIENT:
             raise BadRequest("'allowed_redirect_uris' must be set if 'role_type' is 'oidc' or unspecified.")
     elif not (role.bound_audiences or role.bound_subject or role.bound_claims or role.token_bound_cidrs):
         raise BadRequest("must have at least one bound constraint when creating/updating a role")
