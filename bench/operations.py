@@ -20,6 +20,12 @@ class Row:
     target: float
 
 
+#: A role whose role id is known beforehand, and which needs no secret id: the login's own work is what is measured.
+LOGIN = '{"role_id":"bench-role"}'
+SIGNED = '{"input":"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}'
+PLAINTEXT = '{"plaintext":"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}'
+
+
 def operations(token: str, names: int = NAMES) -> list[Row]:
     """The operations, for a server where `token` may do them."""
     data = "/v1/secret/data/bench/s{n}"
@@ -28,6 +34,9 @@ def operations(token: str, names: int = NAMES) -> list[Row]:
         Row("token lookup-self", Shot("GET", "/v1/auth/token/lookup-self", token=token), 0.25),
         Row("KV v2 read", Shot("GET", data, token=token, names=names), 0.25),
         Row("KV v2 write", Shot("POST", data, SECRET, token, names), 0.12),
+        Row("transit encrypt 32 B", Shot("POST", "/v1/transit/encrypt/bench", PLAINTEXT, token), 0.25),
+        Row("transit sign Ed25519", Shot("POST", "/v1/transit/sign/signer", SIGNED, token), 0.18),
+        Row("AppRole login", Shot("POST", "/v1/auth/approle/login", LOGIN), 0.06),
     ]
 
 

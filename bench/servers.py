@@ -29,11 +29,22 @@ disable_mlock = true
 api_addr = "http://127.0.0.1:{port}"
 """
 
+#: What beside KV is measured.
+ENGINES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("sys/mounts/transit", {"type": "transit"}),
+    ("transit/keys/bench", {}),
+    ("transit/keys/signer", {"type": "ed25519"}),
+    ("sys/auth/approle", {"type": "approle"}),
+    ("auth/approle/role/bench", {"role_id": "bench-role", "bind_secret_id": False, "token_bound_cidrs": "127.0.0.1"}),
+    ("auth/approle/role/bench/role-id", {"role_id": "bench-role"}),
+)
 POLICIES = {
     "bench-app": """
 path "secret/data/bench/*" { capabilities = ["create", "read", "update", "patch", "delete"] }
 path "secret/metadata/bench/*" { capabilities = ["list", "read"] }
 path "secret/data/shared/+/config" { capabilities = ["read"] }
+path "transit/encrypt/bench" { capabilities = ["update"] }
+path "transit/sign/signer" { capabilities = ["update"] }
 """,
     "bench-team": "".join(
         f'path "team{i}/data/+/app/*" {{ capabilities = ["read", "list"] }}\n'
@@ -151,6 +162,8 @@ def prepare(server: Server, folder: pathlib.Path, *, audited: bool) -> str:
     server.call("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
     for name, policy in POLICIES.items():
         server.call("PUT", f"sys/policies/acl/{name}", {"policy": policy})
+    for path, body in ENGINES:
+        server.call("POST", path, body)
     if audited:
         options = {"file_path": str(folder / "audit.log")}
         server.call("PUT", "sys/audit/file", {"type": "file", "options": options})
