@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from strongroom.api.messages import Operation, Request, Response
-from strongroom.errors import InternalError, RequestError, Unavailable
+from strongroom.errors import BadRequest, InternalError, RequestError, Unavailable
 from strongroom.server.answer import Answer, Elsewhere
 from strongroom.server.flights import Flights
 from strongroom.server.http import WRITES, Rules, begin, check_size, finish, new_request_id
@@ -187,7 +187,7 @@ class Site:
             task = asyncio.current_task()
             assert task is not None
             self._service.flights.unlimited(task)
-            request.body = _chunks(wire)
+            request.body = self._chunks(wire)
             return
         finish(request, await self._read(scope, wire, request.headers))
 
@@ -196,17 +196,28 @@ class Site:
         length = headers.get("content-length")
         if length is not None:
             check_size(int(length) if length.isdecimal() else 0, self._rules)
-            body = await wire()
+            try:
+                body = await wire()
+            except self._service.closed:
+                raise _cut_short() from None
             check_size(len(body), self._rules)
             return body
         if scope.http_version[:1] == "1" and "transfer-encoding" not in headers:
             return b""  # HTTP/1 has no other way to announce a body: nothing to wait for
         chunks, size = [], 0
-        async for chunk in wire:
+        async for chunk in self._chunks(wire):
             size += len(chunk)
             check_size(size, self._rules)
-            chunks.append(bytes(chunk))
+            chunks.append(chunk)
         return b"".join(chunks)
+
+    async def _chunks(self, wire: Wire) -> AsyncIterator[bytes]:
+        # RSGI's own iterator may be asked for only once, which `async for` over an iterator does a second time.
+        try:
+            async for chunk in wire:
+                yield bytes(chunk)
+        except self._service.closed:
+            raise _cut_short() from None
 
     def _send(self, wire: Wire, answer: Answer, request_id: str) -> None:
         headers = answer.headers if isinstance(answer.headers, list) else list(answer.headers)
@@ -231,7 +242,6 @@ class Site:
             self._service.log.error("request %s: the answer broke off", request_id, exc_info=e)
 
 
-async def _chunks(wire: Wire) -> AsyncIterator[bytes]:
-    # RSGI's own iterator may be asked for only once, which `async for` over an iterator does a second time.
-    async for chunk in wire:
-        yield bytes(chunk)
+def _cut_short() -> BadRequest:
+    """The refusal of a body whose rest never came; its client has most likely gone."""
+    return BadRequest("the request's body was cut short")
