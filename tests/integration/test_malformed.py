@@ -32,7 +32,7 @@ GROWTH = 12 << 20
 CONFIG = SQLITE + "\ncache_size = 1000\n"
 
 PATHS = (
-    *("secret/data/a", "secret/metadata/a", "cubbyhole/x", "nowhere/at/all"),
+    *("secret/data/a", "secret/metadata/a", "cubbyhole/x", "nowhere/at/all", "sys/unseal"),
     *("sys/mounts", "sys/mounts/x", "sys/policies/acl/x", "sys/leases/lookup", "sys/wrapping/unwrap", "sys/tools/hash"),
     *("auth/token/create", "auth/token/lookup", "auth/token/lookup-self"),
 )
