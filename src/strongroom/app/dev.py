@@ -13,17 +13,20 @@ import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from strongroom.app.dev_tls import Files
 from strongroom.config import Listener, ServerConfig, StorageConfig
 from strongroom.core.core import Core
 from strongroom.core.mounts import new_entry
 from strongroom.errors import ConfigError, RequestError
 
+if TYPE_CHECKING:
+    from strongroom.app.dev_tls import Files
+
 KEYS: Final = "dev-keys.json"
+DEV_CA_FILE: Final = "vault-ca.pem"
 DEFAULT_ADDRESS: Final = "127.0.0.1:8200"
 #: What a dev server has mounted from the start.
 SECRET: Final = {"path": "secret/", "type_": "kv", "kind": "secret", "description": "key/value secret storage"}

@@ -14,8 +14,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from strongroom.app.dev import DEV_CA_FILE
+
 #: The names that Vault gives them.
-CA_FILE, CERT_FILE, KEY_FILE = "vault-ca.pem", "vault-cert.pem", "vault-key.pem"
+CERT_FILE, KEY_FILE = "vault-cert.pem", "vault-key.pem"
 
 _LIFETIME: Final = datetime.timedelta(days=30)
 _CLOCKS: Final = datetime.timedelta(minutes=5)
@@ -50,7 +52,7 @@ def make(folder: Path, host: str) -> Files:
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    files = Files(folder / CA_FILE, folder / CERT_FILE, folder / KEY_FILE)
+    files = Files(folder / DEV_CA_FILE, folder / CERT_FILE, folder / KEY_FILE)
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     for path, content, mode in (

@@ -15,8 +15,7 @@ from typing import Any
 from strongroom import VAULT_VERSION, __version__
 from strongroom.api.messages import Request
 from strongroom.app.compose import build_core, streams
-from strongroom.app.dev import DevKeys, dev_config, open_dev, write_private
-from strongroom.app.dev_tls import CA_FILE, make
+from strongroom.app.dev import DEV_CA_FILE, DevKeys, dev_config, open_dev, write_private
 from strongroom.config import SealConfig, ServerConfig, StorageConfig, load
 from strongroom.core.core import Core
 from strongroom.errors import ConfigError, StorageError
@@ -58,6 +57,8 @@ def run_server(
     with ExitStack() as stack:
         certificates = None
         if dev_tls:
+            from strongroom.app.dev_tls import make
+
             folder = dev_tls_cert_dir or stack.enter_context(TemporaryDirectory(prefix="strongroom-tls-"))
             try:
                 certificates = make(Path(folder), dev_listen_address.rpartition(":")[0])
@@ -243,7 +244,7 @@ def _dev_words(config: ServerConfig, bound: list[Bound], keys: DevKeys) -> str:
         if folder
         else "Everything is in memory only and gone when the server stops. Never use it for real secrets."
     )
-    trust = f"    $ export VAULT_CACERT='{Path(listener.tls_cert_file).parent / CA_FILE}'\n" if bound[0].tls else ""
+    trust = f"    $ export VAULT_CACERT='{Path(listener.tls_cert_file).parent / DEV_CA_FILE}'\n" if bound[0].tls else ""
     return (
         f"WARNING! dev mode is enabled! The server opens by itself. {kept}\n\n"
         "You may need to set the following environment variables:\n\n"

@@ -1,7 +1,7 @@
 """Database plugins: what makes, changes and removes users of one kind of database. They know nothing of the server.
 
 Third parties offer theirs through the entry-point group `strongroom.databases`: each entry point names a `Plugin`.
-Ours are the rows of `BUILT_IN`.
+Ours are the rows of `builtin.BUILT_IN`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Final
 
-from strongroom.databases import mysql, postgresql
+from strongroom.databases.builtin import BUILT_IN
 from strongroom.databases.plugin import Plugin
 
 log = logging.getLogger("strongroom.databases")
 
 GROUP: Final = "strongroom.databases"
-BUILT_IN: Final[tuple[Plugin, ...]] = (postgresql.PLUGIN, *mysql.PLUGINS)
 
 
 @cache

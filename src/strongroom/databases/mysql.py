@@ -21,7 +21,7 @@ import pymysql
 from strongroom.clock import Clock
 from strongroom.databases import settings
 from strongroom.databases.mysql_dsn import Target, read_target
-from strongroom.databases.plugin import Change, DatabaseError, NewUser, Plugin
+from strongroom.databases.plugin import Change, DatabaseError, NewUser
 from strongroom.databases.pool import Pool
 from strongroom.databases.statements import MYSQL, expand, fill
 from strongroom.databases.waiting import readable
@@ -29,11 +29,6 @@ from strongroom.databases.words import redacted
 
 T = TypeVar("T")
 
-TEMPLATE: Final = (
-    '{{ printf "v-%s-%s-%s-%s" (.DisplayName | truncate 10) (.RoleName | truncate 10) (random 20) (unix_time)'
-    " | truncate 32 }}"
-)
-LEGACY_TEMPLATE: Final = '{{ printf "v-%s-%s" (.RoleName | truncate 4) (random 20) | truncate 16 }}'
 #: How long the server may take for one answer, in seconds, and one piece of work as a whole.
 ANSWER_SECONDS: Final = 45.0
 WORK_SECONDS: Final = 50.0
@@ -264,14 +259,3 @@ def _words(error: BaseException, secrets: Sequence[str]) -> str:
     else:
         text = f"{type(error).__name__}: {error}"
     return redacted(" ".join(text.split()), secrets)
-
-
-PLUGINS: Final[tuple[Plugin, ...]] = (
-    Plugin("mysql-database-plugin", MySQL, TEMPLATE, secret_settings=frozenset(("tls_certificate_key",))),
-    *(
-        Plugin(
-            f"mysql-{kind}-database-plugin", MySQL, LEGACY_TEMPLATE, secret_settings=frozenset(("tls_certificate_key",))
-        )
-        for kind in ("aurora", "rds", "legacy")
-    ),
-)

@@ -6,11 +6,13 @@ import datetime
 import pathlib
 import ssl
 from dataclasses import dataclass
-
-from cryptography import x509
+from typing import TYPE_CHECKING
 
 from strongroom.config import Listener
 from strongroom.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ def _file(listener: Listener, name: str) -> pathlib.Path:
 
 
 def _certificates(listener: Listener, name: str, path: pathlib.Path) -> list[x509.Certificate]:
+    from cryptography import x509
+
     try:
         return x509.load_pem_x509_certificates(_read(listener, name, path))
     except ValueError:

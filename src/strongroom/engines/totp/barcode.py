@@ -5,9 +5,6 @@ from __future__ import annotations
 import base64
 import io
 
-import segno
-from segno import DataOverflowError
-
 from strongroom.errors import BadRequest
 
 #: Modules of quiet around the code, as the standard wants.
@@ -20,9 +17,11 @@ def png(text: str, pixels: int) -> str:
     Raises:
         BadRequest: the text is too long.
     """
+    import segno  # here: few servers ever draw one, and it is heavy
+
     try:
         code = segno.make_qr(text, error="m")
-    except DataOverflowError:
+    except segno.DataOverflowError:
         raise BadRequest("the url is too long for a barcode") from None
     scale = max(pixels // (code.symbol_size(border=_BORDER)[0]), 1)
     out = io.BytesIO()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -25,6 +24,9 @@ from strongroom.engines.transit.errors import Failed
 from strongroom.engines.transit.model import Key, Version
 from strongroom.engines.transit.view import chain_text
 from strongroom.errors import BadRequest
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 _REFUSAL = "failed to persist certificate chain: "
 
@@ -78,6 +80,8 @@ async def make_csr(ctx: Context, args: CsrArgs) -> dict[str, Any]:
 
 
 def _template(text: str) -> x509.CertificateSigningRequest | None:
+    from cryptography import x509
+
     if not text:
         return None
     if "-----BEGIN" not in text:
@@ -89,6 +93,8 @@ def _template(text: str) -> x509.CertificateSigningRequest | None:
 
 
 def _signed(algorithm: Algorithm, version: Version, template: x509.CertificateSigningRequest | None) -> str:
+    from cryptography import x509
+
     private: Any
     if algorithm.name == "ed25519":
         private = Ed25519PrivateKey.from_private_bytes(version.secret[:SEED_BYTES])
@@ -121,6 +127,8 @@ async def set_certificate(ctx: Context, args: CertificateArgs) -> dict[str, Any]
 
 
 def _chain(text: str) -> list[x509.Certificate]:
+    from cryptography import x509
+
     if "-----BEGIN" not in text:
         raise BadRequest("could not decode a PEM block in the certificate chain")
     try:
@@ -130,6 +138,8 @@ def _chain(text: str) -> list[x509.Certificate]:
 
 
 def _check_leaf(leaf: x509.Certificate, algorithm: Algorithm, version: Version) -> None:
+    from cryptography import x509
+
     try:
         constraints = leaf.extensions.get_extension_for_class(x509.BasicConstraints).value
     except (x509.ExtensionNotFound, ValueError):
