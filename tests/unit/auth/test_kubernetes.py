@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import pathlib
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -394,9 +392,3 @@ def test_the_audit_entry_of_a_refused_login_has_the_reason(tmp_path: pathlib.Pat
         assert base64.b64encode(b"staging").decode() not in json.dumps(entry)
 
     with_cluster(scenario)
-
-
-def test_starting_does_not_load_what_only_logins_need() -> None:
-    code = "import sys, strongroom.app.server\nprint([m for m in ('aiohttp', 'jwt') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
