@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -21,24 +22,26 @@ from psycopg import sql
 
 from strongroom.clock import Clock
 from strongroom.databases import scram, settings
-from strongroom.databases.plugin import Change, DatabaseError, NewUser, Plugin, SettingError
+from strongroom.databases.plugin import Change, DatabaseError, NewUser, SettingError
 from strongroom.databases.pool import Pool
 from strongroom.databases.postgresql_dsn import Target, connection_words, read_target, server_words
 from strongroom.databases.statements import POSTGRESQL, expand, fill
 from strongroom.databases.waiting import readable
+from strongroom.databases.words import redacted
 
-NAME: Final = "postgresql-database-plugin"
-TEMPLATE: Final = (
-    '{{ printf "v-%s-%s-%s-%s" (.DisplayName | truncate 8) (.RoleName | truncate 8) (random 20) (unix_time)'
-    " | truncate 63 }}"
-)
 AUTHENTICATION: Final = ("password", "scram-sha-256")
 #: How long one piece of work may take, in seconds: less than what a lease's revocation is given.
 WORK_SECONDS: Final = 50.0
 
+#: How often work is tried that others get in the way of, and for how long such work is done in turns.
+ATTEMPTS: Final = 20
+TURNS_SECONDS: Final = 30.0
+
 _CHANGE_PASSWORD: Final = ("ALTER ROLE \"{{username}}\" WITH PASSWORD '{{password}}';",)
 _CHANGE_EXPIRATION: Final = ("ALTER ROLE \"{{username}}\" VALID UNTIL '{{expiration}}';",)
 _UNDEFINED_OBJECT: Final = "42704"
+#: Serialization failure, deadlock, and the internal error "tuple concurrently updated".
+_CONFLICTS: Final = ("40001", "40P01", "XX000")
 _SESSION: Final = "SET TIME ZONE 'UTC'; SET standard_conforming_strings = on"
 
 
@@ -63,12 +66,30 @@ class Connection:
         return await self.raw.execute(statement.encode(), prepare=False)
 
 
+class Turns:
+    """Whether work at one database is done one piece after the other, as it is for a while after a conflict."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._until = 0.0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether to wait for the others."""
+        return self._clock.monotonic() < self._until
+
+    def begin(self) -> None:
+        """Note a conflict."""
+        self._until = self._clock.monotonic() + TURNS_SECONDS
+
+
 class Session:
     """One connection, for one piece of work."""
 
-    def __init__(self, connection: Connection, scram_only: bool) -> None:
+    def __init__(self, connection: Connection, scram_only: bool, turns: Turns) -> None:
         self._connection = connection
         self._scram_only = scram_only
+        self._turns = turns
 
     async def has_user(self, name: str) -> bool:
         """Whether there is a role of this name."""
@@ -120,20 +141,50 @@ class Session:
         secrets = [values[key] for key in ("password", "plain") if key in values]
         filled = [fill(statement, values, POSTGRESQL) for statement in statements]
         number = 0
+
+        async def run() -> None:
+            nonlocal number
+            number = 0
+            for statement in filled:
+                number += 1
+                await self._connection.run(statement)
+            number = 0
+
+        try:
+            await self._in_transaction(name, run)
+        except DatabaseError as error:
+            place = f" in statement {number} of {len(filled)}" if number and len(filled) > 1 else ""
+            text = prefix + redacted(str(error), secrets) + place
+            raise DatabaseError(text, undone=error.undone) from error.__cause__
+
+    async def _in_transaction(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do work on a user in a transaction; again, if others changed the same rows of the catalog meanwhile.
+
+        PostgreSQL refuses grants on one table by two sessions at a time. Who met that takes turns with the others.
+        """
         try:
             async with asyncio.timeout(WORK_SECONDS):
-                await self._connection.run(f"BEGIN; SELECT pg_advisory_xact_lock({_lock_key(name)})")
-                for statement in filled:
-                    number += 1
-                    await self._connection.run(statement)
-                number = 0
-                await self._connection.run("COMMIT")
+                for attempt in range(ATTEMPTS):
+                    if await self._tried(name, work, last=attempt == ATTEMPTS - 1):
+                        return
+                    self._turns.begin()
+                    await asyncio.sleep(0.01 * random.random() * attempt)  # noqa: S311 - spreads load
+        except TimeoutError:
+            raise DatabaseError(f"it took longer than {WORK_SECONDS:.0f} seconds") from None
+
+    async def _tried(self, name: str, work: Callable[[], Awaitable[None]], *, last: bool) -> bool:
+        locks = [_TURN_KEY] if self._turns.wanted else []
+        begin = "; ".join(["BEGIN", *(f"SELECT pg_advisory_xact_lock({key})" for key in (*locks, _lock_key(name)))])
+        try:
+            await self._connection.run(begin)
+            await work()
+            await self._connection.run("COMMIT")
         except psycopg.Error as error:
             undone = await self._roll_back()
-            place = f" in statement {number} of {len(filled)}" if number and len(filled) > 1 else ""
-            raise DatabaseError(prefix + server_words(error, secrets) + place, undone=undone) from error
-        except TimeoutError:
-            raise DatabaseError(f"{prefix}it took longer than {WORK_SECONDS:.0f} seconds") from None
+            if undone and not last and _is_conflict(error):
+                return False
+            raise DatabaseError(server_words(error, ()), undone=undone) from error
+        return True
 
     async def _roll_back(self) -> bool:
         """End a transaction that failed; False when nobody can tell how it ended."""
@@ -148,19 +199,31 @@ class Session:
 
     async def _drop(self, name: str) -> None:
         """Take away what a user holds in this database, then the user."""
+        user = sql.Identifier(name)
+
+        async def drop() -> None:
+            if not await self._exists(name):
+                return
+            # The first touches just what was granted, but is not given to everyone who may drop the user.
+            owned = sql.SQL("DROP OWNED BY {user}").format(user=user)
+            if await self._owns(name) or not await self._attempt([owned]):
+                await self._run_all_that_can(await self._revocations(name))
+            await self._connection.raw.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(user), prepare=False)
+
         try:
-            async with asyncio.timeout(WORK_SECONDS):
-                await self._connection.run(f"BEGIN; SELECT pg_advisory_xact_lock({_lock_key(name)})")
-                if await self._exists(name):
-                    await self._run_all_that_can(await self._revocations(name))
-                    user = sql.Identifier(name)
-                    await self._connection.raw.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(user), prepare=False)
-                await self._connection.run("COMMIT")
-        except psycopg.Error as error:
-            await self._roll_back()
-            raise DatabaseError(f"could not drop the user: {server_words(error, ())}") from error
-        except TimeoutError:
-            raise DatabaseError(f"dropping the user took longer than {WORK_SECONDS:.0f} seconds") from None
+            await self._in_transaction(name, drop)
+        except DatabaseError as error:
+            raise DatabaseError(f"could not drop the user: {error}", undone=error.undone) from error.__cause__
+
+    async def _owns(self, name: str) -> bool:
+        """Whether a user owns anything: that is not ours to remove."""
+        cursor = await self._connection.raw.execute(
+            "SELECT 1 FROM pg_catalog.pg_shdepend d JOIN pg_catalog.pg_roles r ON d.refobjid = r.oid"
+            " WHERE r.rolname = %s AND d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.deptype = 'o' LIMIT 1",
+            (name,),
+            prepare=False,
+        )
+        return await cursor.fetchone() is not None
 
     async def _exists(self, name: str) -> bool:
         cursor = await self._connection.raw.execute(
@@ -209,8 +272,8 @@ class Session:
         batch = sql.SQL("; ").join([sql.SQL("SAVEPOINT attempt"), *statements, sql.SQL("RELEASE attempt")])
         try:
             await self._connection.raw.execute(batch, prepare=False)
-        except psycopg.DatabaseError:
-            if self._connection.raw.closed:
+        except psycopg.DatabaseError as error:
+            if self._connection.raw.closed or _is_conflict(error):
                 raise
             await self._connection.run("ROLLBACK TO attempt; RELEASE attempt")
             return False
@@ -226,13 +289,14 @@ class PostgreSQL:
         if mode not in AUTHENTICATION:
             raise SettingError(f"'{mode[:64]}' is not a valid password authentication type")
         self._scram_only = mode == "scram-sha-256"
+        self._turns = Turns(clock or Clock())
         self._pool: Pool[Connection] = Pool(self._connect, settings.limits(details), clock)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
         """A session."""
         async with self._pool.use() as connection:
-            yield Session(connection, self._scram_only)
+            yield Session(connection, self._scram_only, self._turns)
 
     async def verify(self) -> None:
         """Prove that the database lets us in."""
@@ -266,10 +330,15 @@ class PostgreSQL:
         return connection
 
 
+def _is_conflict(error: psycopg.Error) -> bool:
+    """Whether another session's work got in the way, so that trying again helps."""
+    return error.sqlstate in _CONFLICTS and (error.sqlstate != "XX000" or "concurrently" in str(error))
+
+
 def _lock_key(name: str) -> int:
     """The number of the advisory lock on a user's name: 64 bits, with a sign."""
     digest = hashlib.sha256(b"strongroom user " + name.encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
-PLUGIN: Final = Plugin(NAME, PostgreSQL, TEMPLATE)
+_TURN_KEY: Final = _lock_key("\0 turns")
