@@ -47,10 +47,10 @@ class Limits:
 def limits(details: Mapping[str, Any]) -> Limits:
     """`max_open_connections` (4), `max_idle_connections` (as many; below 0 none), `max_connection_lifetime` (0s)."""
     most = _read(details, "max_open_connections", parse_int, 0) or MOST_CONNECTIONS
-    idle = _read(details, "max_idle_connections", parse_int, 0) or most
-    lifetime = _read(details, "max_connection_lifetime", parse_duration, 0.0)
     if most < 0:
         most = 1000  # Vault's word for "any number"; some bound there must be
+    idle = _read(details, "max_idle_connections", parse_int, 0) or most
+    lifetime = _read(details, "max_connection_lifetime", parse_duration, 0.0)
     return Limits(most, max(0, min(idle, most)), max(0.0, lifetime))
 
 
