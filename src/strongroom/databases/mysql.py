@@ -42,11 +42,11 @@ _DENIED: Final = frozenset((1142, 1143, 1044, 1045))
 
 
 class Connection:
-    """An open connection. Its calls block, and are made in threads."""
+    """An open connection. Its calls block, and are made in a thread of its own."""
 
-    def __init__(self, raw: Any, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, raw: Any, thread: ThreadPoolExecutor) -> None:
         self.raw = raw
-        self._threads = threads
+        self._thread = thread
         self._busy = False
 
     def usable(self) -> bool:
@@ -62,6 +62,7 @@ class Connection:
                 sock.shutdown(socket.SHUT_RDWR)
         elif self.raw.open:
             self.raw.close()
+        self._thread.shutdown(wait=False)
 
     async def run(self, work: Callable[[Any], T]) -> T:
         """Do blocking work with a cursor."""
@@ -71,7 +72,7 @@ class Connection:
                 return work(cursor)
 
         self._busy = True
-        result = await asyncio.get_running_loop().run_in_executor(self._threads, _caught, blocking)
+        result = await asyncio.get_running_loop().run_in_executor(self._thread, _caught, blocking)
         self._busy = False  # not when cancelled: the thread goes on
         if isinstance(result, _Raised):
             raise result.error
@@ -201,9 +202,7 @@ class MySQL:
 
     def __init__(self, details: Mapping[str, Any], clock: Clock | None = None) -> None:
         self._target: Target = read_target(details)
-        limits = settings.limits(details)
-        self._threads = ThreadPoolExecutor(limits.most, thread_name_prefix="mysql")
-        self._pool: Pool[Connection] = Pool(self._connect, limits, clock)
+        self._pool: Pool[Connection] = Pool(self._connect, settings.limits(details), clock)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
@@ -219,7 +218,6 @@ class MySQL:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._pool.aclose()
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _connect(self) -> Connection:
         arguments = {"read_timeout": ANSWER_SECONDS, "write_timeout": ANSWER_SECONDS, **self._target.arguments}
@@ -232,11 +230,17 @@ class MySQL:
                     cursor.execute(command)
             return raw
 
-        opened = await asyncio.get_running_loop().run_in_executor(self._threads, _caught, open_)
+        thread = ThreadPoolExecutor(1, thread_name_prefix="mysql")
+        try:
+            opened = await asyncio.get_running_loop().run_in_executor(thread, _caught, open_)
+        except BaseException:
+            thread.shutdown(wait=False)
+            raise
         if isinstance(opened, _Raised):
+            thread.shutdown(wait=False)
             words = _words(opened.error, self._target.secrets)
             raise DatabaseError(f"failed to connect to {self._target.words}: {words}") from opened.error
-        return Connection(opened, self._threads)
+        return Connection(opened, thread)
 
 
 def _values(name: str, password: str | None, expiration: datetime | None) -> dict[str, str]:

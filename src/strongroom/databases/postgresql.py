@@ -312,7 +312,6 @@ class PostgreSQL:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._pool.aclose()
-        self._target.close()
 
     async def _connect(self) -> Connection:
         try:

@@ -42,6 +42,10 @@ class Target:
     #: Files in memory that `parameters` name.
     files: list[int] = field(default_factory=list)
 
+    def __del__(self) -> None:
+        # Not when the database is closed: work that still waits for a connection would then find them gone.
+        self.close()
+
     def close(self) -> None:
         """Give up the files."""
         while self.files:

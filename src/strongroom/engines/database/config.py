@@ -54,10 +54,27 @@ class ConfigArgs(Args):
     rotation_schedule: str = field("When it is rotated, as a cron schedule in UTC.")
     rotation_window: Duration = field("How long after a time of the schedule it may still be rotated.")
     disable_automated_rotation: bool = field("Whether it is rotated on demand only.")
+    # The plugins' own, as most of them take them.
+    connection_url: Any = field("Where the database is, with {{username}} and {{password}} in it.")
+    username: Any = field("The user that the server itself connects as.")
+    password: Any = field("Its password.")
+    username_template: Any = field("What the names of users are made after.")
+    max_open_connections: Any = field("How many connections there are at most; 4.")
+    max_idle_connections: Any = field("How many stay open at rest; as many.")
+    max_connection_lifetime: Any = field("How long one is used; 0s for as long as it lives.")
+    disable_escaping: Any = field("Whether name and password go into the URL as they are.")
+    password_authentication: Any = field("PostgreSQL: password, or scram-sha-256 to send it only verifiers.")
+    tls_ca: Any = field("Certificates of the authorities that the database's is checked by, as PEM text.")
+    tls_certificate: Any = field("PostgreSQL: the server's own certificate as a client, as PEM text.")
+    private_key: Any = field("PostgreSQL: the key of that certificate, as PEM text.")
+    tls_certificate_key: Any = field("MySQL: the server's own certificate as a client and its key, as PEM text.")
+    tls_server_name: Any = field("MySQL: the name that the database's certificate is checked for.")
+    tls_skip_verify: Any = field("MySQL: whether the database's certificate is not checked.")
 
 
-#: Parameters that are stored under their own names.
+#: Parameters that are stored under their own names; the others are the plugin's.
 _STORED: Final = frozenset(Config.__struct_fields__) & frozenset(ConfigArgs.fields)
+_OURS: Final = _STORED | {"name", "verify_connection"}
 
 
 async def _exists(ctx: Context, args: ConfigArgs) -> bool:
@@ -108,7 +125,7 @@ async def write_config(ctx: Context, args: ConfigArgs) -> None:
     if "root_rotation_statements" in changes:
         changes["root_rotation_statements"] = strip([text for text in changes["root_rotation_statements"] if text])
     plugin = find_plugin(changes["plugin_name"], changes.get("plugin_version", config.plugin_version))
-    details = {k: v for k, v in ctx.request.data.items() if k not in ConfigArgs.fields}
+    details = {k: v for k, v in ctx.request.data.items() if k not in _OURS}
     if config.candidate and "password" not in details:
         config = await settle(ctx, args.name)
     config = replace(
