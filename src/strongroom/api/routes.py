@@ -27,6 +27,8 @@ H = TypeVar("H", bound=Handler)
 Revoker = Callable[[Any, dict[str, Any]], Awaitable[None]]
 Renewer = Callable[[Any, dict[str, Any]], Awaitable[Any]]
 
+#: How many paths an engine remembers the routes of.
+KNOWN = 2048
 _PARAMETER = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _SHAPES = {None: r"\w(?:[\w.-]*\w)?", "segment": r"[^/]+", "path": r".*", "subpath": r".+"}
 
@@ -134,6 +136,8 @@ class Engine(Generic[C]):
         self.free_form = free_form
         self.routes: Routes = []
         self._by_head: dict[str, Routes] = {}
+        #: What was found lately: the same few paths come again and again. What is found is never changed.
+        self._known: dict[tuple[str, Operation], tuple[Route, dict[str, str]]] = {}
         self.revokers: dict[str, Revoker] = {}
         self.renewers: dict[str, Renewer] = {}
         self.on_mount: Callable[[C], Awaitable[None]] | None = None
@@ -183,6 +187,7 @@ class Engine(Generic[C]):
         """Register a route; of two that match a path the earlier wins."""
         self.routes.append(route)
         self._by_head.clear()
+        self._known.clear()
 
     def read(self, pattern: str, **flags: bool) -> Callable[[H], H]:
         """Declare a GET."""
@@ -243,10 +248,16 @@ class Engine(Generic[C]):
         """
         if operation is Operation.CREATE:
             operation = Operation.UPDATE
+        known = self._known.get((path, operation))
+        if known is not None:
+            return known
         other: Route | None = None
         for route, matched in self._matching(path, operation is Operation.LIST):
             if route.operation is operation:
-                return route, matched.groupdict()
+                if len(self._known) >= KNOWN:
+                    self._known.clear()
+                self._known[path, operation] = found = (route, matched.groupdict())
+                return found
             other = route
         if other:
             raise UnsupportedOperation.terse() if other.flags.terse else UnsupportedOperation()

@@ -20,8 +20,9 @@ import msgspec
 from strongroom.api.fields import number_text
 from strongroom.api.messages import Timestamp, encode_hook
 
-#: How many HMACs of tokens and accessors a device remembers.
+#: How many HMACs of tokens and accessors, and how many stored values, a device remembers; and how long these may be.
 REMEMBERED: Final = 4096
+SHORT: Final = 1024
 
 #: Tuned keys of a mount without any.
 NO_KEYS: Final[frozenset[str]] = frozenset()
@@ -39,7 +40,7 @@ _parse = json.JSONDecoder(parse_int=NumberText, parse_float=NumberText, parse_co
 class Salt:
     """A device's hash function: `hmac-sha256:` and the hex of HMAC-SHA256 under the salt, a UUID's text."""
 
-    __slots__ = ("_inner", "_known", "_outer")
+    __slots__ = ("_hidden", "_inner", "_known", "_outer")
 
     def __init__(self, salt: str) -> None:
         key = salt.encode()
@@ -50,6 +51,7 @@ class Salt:
         self._inner = hashlib.sha256(bytes(b ^ 0x36 for b in key))
         self._outer = hashlib.sha256(bytes(b ^ 0x5C for b in key))
         self._known: dict[str, str] = {}
+        self._hidden: dict[bytes, msgspec.Raw] = {}
 
     def __call__(self, text: str) -> str:
         """Hash a text."""
@@ -72,9 +74,22 @@ class Salt:
             self._known[text] = known
         return known
 
+    def stored(self, raw: msgspec.Raw) -> msgspec.Raw:
+        """Stored JSON with everything in it hashed. Short ones are remembered: a secret is read again and again."""
+        text = bytes(raw)
+        known = self._hidden.get(text)
+        if known is None:
+            known = msgspec.Raw(msgspec.json.encode(conceal(parse_raw(raw), self, NO_KEYS)))
+            if len(text) <= SHORT:
+                if len(self._hidden) >= REMEMBERED:
+                    del self._hidden[next(iter(self._hidden))]
+                self._hidden[text] = known
+        return known
+
     def forget(self) -> None:
         """Drop the remembered values."""
         self._known.clear()
+        self._hidden.clear()
 
 
 def conceal(value: Any, salt: Salt, keys: Container[str], *, free: bool = False, numbers: bool = False) -> Any:
@@ -97,6 +112,8 @@ def conceal(value: Any, salt: Salt, keys: Container[str], *, free: bool = False,
     if kind is int or kind is float:
         return salt(number_text(value)) if numbers and not free else value
     if kind is msgspec.Raw:
+        if not free and keys == NO_KEYS:
+            return salt.stored(value)
         return conceal(parse_raw(value), salt, keys, free=free)
     return _conceal_object(value, salt, keys, free, numbers)
 
