@@ -209,6 +209,18 @@ class Response:
     flat: bool = False
 
     @property
+    def plain(self) -> bool:
+        """Whether there is nothing to send but data."""
+        return (
+            self.auth is None
+            and self.lease is None
+            and self.wrap is None
+            and self.bare is None
+            and not self.warnings
+            and not self.headers
+        )
+
+    @property
     def empty(self) -> bool:
         """Whether there is nothing to send but a status."""
         return (

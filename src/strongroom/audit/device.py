@@ -84,7 +84,7 @@ class Device(ABC):
 
     async def close(self) -> None:
         """Let go of the target and of what was remembered."""
-        self.salt.forget()
+        self.formatter.forget()
 
 
 class MissingDevice(Device):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -31,6 +31,9 @@ from strongroom.clock import rfc3339
 from strongroom.errors import MULTI, RequestError, UnsupportedOperation, UnsupportedPath
 
 _encode = msgspec.json.Encoder(enc_hook=encode_hook).encode
+
+#: How many parts of lines a device remembers.
+PARTS = 4096
 
 _ROOT = NamespaceBlock()
 _NOBODY = Identity()
@@ -63,6 +66,8 @@ class Formatter:
     elide_list_responses: bool = False
     prefix: str = ""
     jsonx: bool = False
+    #: Encoded parts of lines that return with request after request, by all that is in them; hashes, no secrets.
+    _parts: dict[tuple[object, ...], bytes] = field(default_factory=dict, repr=False)
 
     bare_headers: ClassVar[dict[str, list[str]]] = {"Cache-Control": ["no-store"]}
 
@@ -80,7 +85,7 @@ class Formatter:
         if exchange.identity is None and error is None and response is not None and response.auth is not None:
             # A login: from here on the one who asks is the token's owner.
             auth = _encode(self._granted(response.auth, exchange, uses=False))
-        tail = b',"response":' + _encode(self._response(exchange))
+        tail = b',"response":' + self._response_part(exchange)
         if error is not None:
             # Refusals of callers have one text wherever they happen, so that one search finds them all.
             kind = error.kind
@@ -96,9 +101,60 @@ class Formatter:
     def _blocks(self, exchange: Exchange, headers: Mapping[str, bool]) -> tuple[bytes, bytes]:
         known = exchange.blocks.get(self)
         if known is None:
-            known = _encode(self._auth(exchange)), _encode(self._request(exchange, headers))
+            known = self._auth_part(exchange), self._request_part(exchange, headers)
             exchange.blocks[self] = known
         return known
+
+    def _auth_part(self, exchange: Exchange) -> bytes:
+        who = exchange.identity
+        if who is None or who.metadata or who.identity_policies:
+            return _encode(self._auth(exchange))
+        key = (
+            *(exchange.request.token, who.accessor, who.display_name, tuple(who.policies), tuple(who.token_policies)),
+            *(exchange.allowed, tuple(exchange.granting), who.remaining_uses, who.entity_id, who.token_type),
+            *(who.ttl, who.issue_time),
+        )
+        return self._parts.get(key) or self._remember(key, _encode(self._auth(exchange)))
+
+    def _request_part(self, exchange: Exchange, headers: Mapping[str, bool]) -> bytes:
+        """The block of a request: what stays the same from one to the next, with what does not around it."""
+        request, who, mount = exchange.request, exchange.identity, exchange.mount
+        if who is None or mount is None or headers or not request.path:
+            return _encode(self._request(exchange, headers))
+        operation = exchange.operation or request.operation
+        key = (
+            request.token,
+            who.accessor,
+            who.entity_id,
+            tuple(who.token_policies),
+            operation,
+            mount.accessor,
+            mount.path,
+        )
+        same = self._parts.get(key)
+        if same is None:
+            block = self._request(Exchange(_bare(request, operation), mount, who), headers)
+            same = self._remember(key, _encode(block).removeprefix(b'{"id":"",').removesuffix(b"}"))
+        data = self._request_data(request, exchange.non_hmac_request_keys) if request.data else None
+        rest = b"" if data is None else b',"data":' + _encode(data)
+        if request.remote_address:
+            rest += b',"remote_address":' + _encode(request.remote_address)
+        if request.remote_port:
+            rest += b',"remote_port":%d' % request.remote_port
+        if request.wrap_ttl:
+            rest += b',"wrap_ttl":%d' % request.wrap_ttl
+        return b'{"id":%b,%b,"path":%b%b}' % (_encode(request.id), same, _encode(request.path), rest)
+
+    def _remember(self, key: tuple[object, ...], part: bytes) -> bytes:
+        if len(self._parts) >= PARTS:
+            del self._parts[next(iter(self._parts))]
+        self._parts[key] = part
+        return part
+
+    def forget(self) -> None:
+        """Drop what is remembered."""
+        self._parts.clear()
+        self.salt.forget()
 
     def _token(self, text: str) -> str:
         return text if self.log_raw or not text else self.salt.lasting(text)
@@ -188,6 +244,19 @@ class Formatter:
             if (value := request.headers.get(name)) is not None
         }
 
+    def _response_part(self, exchange: Exchange) -> bytes:
+        response, mount = exchange.response, exchange.mount
+        if mount is None or exchange.error is not None or response is None or not response.plain:
+            return _encode(self._response(exchange))
+        key = (mount.accessor, mount.path)
+        same = self._parts.get(key)
+        if same is None:
+            block = ResponseBlock()
+            _place(block, mount)
+            same = self._remember(key, _encode(block).removesuffix(b"}"))
+        data = self._response_data(response.data, exchange)
+        return same + b"}" if data is None else b'%b,"data":%b}' % (same, _encode(data))
+
     def _response(self, exchange: Exchange) -> ResponseBlock:
         block = ResponseBlock()
         _place(block, exchange.mount)
@@ -252,6 +321,11 @@ class Formatter:
             creation_path=wrap.creation_path,
             wrapped_accessor=self._accessor(wrap.wrapped_accessor),
         )
+
+
+def _bare(request: Request, operation: Operation) -> Request:
+    """A request of which only who asks for what is left."""
+    return Request(id="", operation=operation, path="", token=request.token)
 
 
 def _place(block: RequestBlock | ResponseBlock, mount: MountInfo | None) -> None:
