@@ -20,9 +20,10 @@ import msgspec
 from strongroom.api.fields import number_text
 from strongroom.api.messages import Timestamp, encode_hook
 
-#: How many HMACs of tokens and accessors, and how many stored values, a device remembers; and how long these may be.
+#: How many HMACs of texts, and how many stored values, a device remembers; how long the values and the texts may be.
 REMEMBERED: Final = 4096
 SHORT: Final = 1024
+LASTING: Final = 64
 
 #: Tuned keys of a mount without any.
 NO_KEYS: Final[frozenset[str]] = frozenset()
@@ -65,7 +66,7 @@ class Salt:
         return "hmac-sha256:" + outer.hexdigest()
 
     def lasting(self, text: str) -> str:
-        """Hash what returns with request after request: a token or an accessor."""
+        """Hash what returns with request after request."""
         known = self._known.get(text)
         if known is None:
             known = self(text)
@@ -100,7 +101,10 @@ def conceal(value: Any, salt: Salt, keys: Container[str], *, free: bool = False,
     """
     kind = type(value)
     if kind is str:
-        return value if free else salt(value)
+        if free:
+            return value
+        # Names, times and states come again with every answer; what is longer is seldom seen twice.
+        return salt.lasting(value) if len(value) <= LASTING else salt(value)
     if kind is dict:
         return {k: conceal(v, salt, keys, free=k in keys, numbers=numbers) for k, v in value.items()}
     if kind is list:

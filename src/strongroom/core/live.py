@@ -257,28 +257,29 @@ class Live:
         return result
 
 
+async def _nothing(*_: Any, **__: Any) -> Any:
+    raise RuntimeError("a status endpoint holds no locks and no leases")
+
+
+def _no_mount(_: Mount) -> Context:
+    raise Sealed
+
+
 def sealed_context(core: Core, request: Request, info: MountInfo) -> SystemContext:
-    """What a status endpoint gets while there is no Live."""
-
-    async def nothing(*_: Any, **__: Any) -> Any:
-        raise RuntimeError("a sealed server holds no locks and no leases")
-
-    def no_mount(_: Mount) -> Context:
-        raise Sealed
-
+    """What a status endpoint gets: nothing of what exists only while unsealed."""
     return SystemContext(
         core=core,
         live=None,
-        for_mount=no_mount,
+        for_mount=_no_mount,
         transaction=None,
         token=None,
         request=request,
         mount=info,
-        storage=_NoStorage(),
+        storage=_NO_STORAGE,
         caller=Caller(),
         clock=core.clock,
-        lock=nothing,
-        lease=nothing,
+        lock=_nothing,
+        lease=_nothing,
     )
 
 
@@ -290,3 +291,6 @@ class _NoStorage(View):
 
     def __getattribute__(self, name: str) -> Any:
         raise Sealed
+
+
+_NO_STORAGE = _NoStorage()

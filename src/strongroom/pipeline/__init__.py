@@ -27,7 +27,7 @@ from strongroom.pipeline.find_mount import find_mount
 from strongroom.pipeline.last_use import last_use
 from strongroom.pipeline.quota import quota
 from strongroom.pipeline.register import register
-from strongroom.pipeline.seal_gate import answer_sealed, seal_gate
+from strongroom.pipeline.seal_gate import answer_sealed, asks_for_status, seal_gate
 from strongroom.pipeline.wrap import wrap
 
 Stage = Callable[[Call], Awaitable[None]]
@@ -52,7 +52,7 @@ async def handle(core: Core, request: Request) -> Response:
     The seal gate comes before all stages; after them, whatever became of the request, its outcome is put on record.
     """
     live = seal_gate(core)
-    if live is None:
+    if live is None or asks_for_status(core, request):
         return await answer_sealed(core, request)
     call = Call(core, live, request)
     live.enter(call)

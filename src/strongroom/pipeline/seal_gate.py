@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strongroom.api.context import MountInfo
-from strongroom.api.messages import Request, Response
+from strongroom.api.messages import Operation, Request, Response
 from strongroom.core.core import Core
 from strongroom.core.live import Live, sealed_context
 from strongroom.errors import RequestError, Sealed, UnsupportedOperation
@@ -16,8 +16,19 @@ def seal_gate(core: Core) -> Live | None:
     return None if core.seal.sealed else core.live
 
 
+def asks_for_status(core: Core, request: Request) -> bool:
+    """Whether a request only reads the state of the node: open to all, unrecorded, and the same in any state."""
+    if request.operation is not Operation.READ:
+        return False
+    for path, engine in core.always.items():
+        if request.path.startswith(path):
+            flags = engine.flags_of(request.path[len(path) :], request.operation)
+            return flags is not None and flags.sealed_ok and flags.unauthenticated and flags.unaudited
+    return False
+
+
 async def answer_sealed(core: Core, request: Request) -> Response:
-    """Answer a status endpoint of a sealed server; anything else raises `Sealed`."""
+    """Answer a status endpoint without what exists only while unsealed; anything else raises `Sealed`."""
     try:
         return await _answer(core, request)
     except RequestError:
