@@ -8,6 +8,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from strongroom.crypto.nonces import nonce_12
 from strongroom.errors import CryptoError
 
 KEY_BYTES: Final = 32
@@ -38,7 +39,7 @@ class AEAD:
 
     def encrypt(self, plaintext: bytes, associated: bytes) -> bytes:
         """Nonce (12 bytes), ciphertext, tag (16 bytes)."""
-        nonce = os.urandom(NONCE_BYTES)
+        nonce = nonce_12()
         return nonce + self._cipher.encrypt(nonce, plaintext, associated)
 
     def decrypt(self, box: bytes, associated: bytes) -> bytes:

@@ -6,16 +6,19 @@ import hmac
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from cryptography.exceptions import InvalidTag
 
 from strongroom.crypto.kdf import hkdf_sha256
+from strongroom.crypto.nonces import Nonces, nonce_12
 from strongroom.engines.transit import encoding
 from strongroom.engines.transit.errors import MISSING_CONTEXT, Failed
 from strongroom.engines.transit.material import Signer
 from strongroom.engines.transit.model import COUNTER_MODE, HMAC_KEY_BYTES, Key, Version
 from strongroom.errors import BadRequest
+
+_NONCES: Final = {12: nonce_12, 24: Nonces(24)}
 
 #: How long a key for HMACs only may be.
 LEAST_BYTES, MOST_BYTES = 32, 512
@@ -96,12 +99,13 @@ class AeadKey:
     equal plaintexts, which is what convergence is there to show.
     """
 
-    __slots__ = ("_cipher", "_convergent", "_derived", "_family", "_kdf", "_nonce_bytes", "_secret")
+    __slots__ = ("_cipher", "_convergent", "_derived", "_family", "_kdf", "_new_nonce", "_nonce_bytes", "_secret")
 
     def __init__(self, family: Aead, key: Key, version: Version) -> None:
         self._family = family
         self._secret = version.secret
         self._nonce_bytes = family.nonce_bytes
+        self._new_nonce = _NONCES[family.nonce_bytes]
         self._derived = key.derived
         self._kdf = key.kdf
         self._convergent = _convergent_version(key, version)
@@ -111,17 +115,15 @@ class AeadKey:
         """See `Cipher`."""
         cipher = self._cipher
         if cipher is not None and not nonce:
-            nonce = os.urandom(self._nonce_bytes)
+            nonce = self._new_nonce()
             return nonce + cipher.encrypt(nonce, plaintext, associated)
         cipher, mac_key = self._derive(context)
         if self._convergent == 1:
             return cipher.encrypt(self._given(nonce), plaintext, associated)
         if nonce:
             raise BadRequest("provided nonce not allowed for this key")
-        if self._convergent:
-            nonce = hmac.digest(mac_key, plaintext, "sha256")[: self._nonce_bytes]
-        else:
-            nonce = os.urandom(self._nonce_bytes)
+        own = hmac.digest(mac_key, plaintext, "sha256")[: self._nonce_bytes] if self._convergent else b""
+        nonce = own or self._new_nonce()
         return nonce + cipher.encrypt(nonce, plaintext, associated)
 
     def decrypt(self, box: bytes, context: bytes, nonce: bytes, associated: bytes | None) -> bytes:
