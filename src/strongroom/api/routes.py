@@ -55,6 +55,8 @@ class Flags:
     """Its answer is never wrapped."""
     terse: bool = False
     """A wrong method is refused with an empty list of errors."""
+    effectless: bool = False
+    """Changes nothing anywhere: its request may be put on record together with its answer."""
     raw_body: bool = False
     """Its body is handed over as bytes, in chunks."""
     wrapping: bool = False

@@ -58,6 +58,15 @@ class Broker:
         if self.devices:
             await self._record(exchange, Formatter.request)
 
+    def hold(self, exchange: Exchange) -> None:
+        """Make the lines of a request that changes nothing, to be written in one with those of its answer.
+
+        A crash in between loses the record of a request that nobody got an answer to, and that did nothing.
+        """
+        now = self._now()
+        for device in self.devices:
+            exchange.held[device.formatter] = device.formatter.request(exchange, self.headers, now)
+
     async def response(self, exchange: Exchange) -> None:
         """Record an outcome before the client hears of it; raises `InternalError` as `request` does."""
         if self.devices:
@@ -72,7 +81,13 @@ class Broker:
         recorded = False
         for device in self.devices:
             try:
-                await device.write(make(device.formatter, exchange, self.headers, now))
+                line = make(device.formatter, exchange, self.headers, now)
+                held = exchange.held.get(device.formatter, b"")
+                if held and device.joins:
+                    line = held + line
+                elif held:
+                    await device.write(held)
+                await device.write(line)
             except OSError as e:
                 self._failed(device, reason_of(e))
             except Exception as e:

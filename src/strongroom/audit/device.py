@@ -49,6 +49,8 @@ class Device(ABC):
     """
 
     type: ClassVar[str]
+    #: Whether several lines can be handed over as one.
+    joins: ClassVar[bool] = False
 
     def __init__(self, path: str, salt: str, options: Mapping[str, str]) -> None:
         #: Where it is enabled; ends in "/".

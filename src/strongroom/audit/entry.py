@@ -68,6 +68,8 @@ class Exchange:
     response: Response | None = None
     non_hmac_request_keys: Collection[str] = NO_KEYS
     non_hmac_response_keys: Collection[str] = NO_KEYS
+    #: Lines of the request that wait for those of its answer, by device.
+    held: dict[object, bytes] = field(default_factory=dict, repr=False)
     #: What both lines of a device have in common, encoded: `auth` and `request`, by the device's formatter.
     blocks: dict[object, tuple[bytes, bytes]] = field(default_factory=dict, repr=False)
 

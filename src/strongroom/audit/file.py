@@ -48,6 +48,7 @@ class FileDevice(Device):
     """
 
     type = "file"
+    joins = True
 
     #: Seconds that the thread may take for a line.
     deadline: ClassVar[float] = 2.0

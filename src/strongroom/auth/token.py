@@ -104,7 +104,7 @@ async def _create(ctx: SystemContext, args: CreateArgs, maker: Maker) -> Respons
 # -- Looking up --------------------------------------------------------------------------------------------------------
 
 
-@engine.read("lookup")
+@engine.read("lookup", effectless=True)
 async def lookup_read(ctx: SystemContext, args: TokenArgs) -> dict[str, Any]:
     """Look up a token; without one, the caller's."""
     return await _lookup(ctx, args.token)
@@ -116,7 +116,7 @@ async def lookup(ctx: SystemContext, args: TokenArgs) -> dict[str, Any]:
     return await _lookup(ctx, args.token)
 
 
-@engine.read("lookup-self")
+@engine.read("lookup-self", effectless=True)
 async def lookup_self_read(ctx: SystemContext) -> dict[str, Any]:
     """Look up the caller's own token."""
     return await _lookup(ctx, "")

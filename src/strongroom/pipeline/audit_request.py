@@ -1,4 +1,4 @@
-"""Audit the request: on record before it is acted on, refusals included. Nothing goes on without the record."""
+"""Audit the request: on record before anything comes of it, refusals included. Nothing goes on without the record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ async def audit_request(call: Call) -> None:
     if call.flags.unaudited or not broker.devices:
         return
     call.exchange = exchange = make_exchange(call)
-    await broker.request(exchange)
+    if call.flags.effectless and call.refusal is None and not call.request.wrap_ttl:
+        broker.hold(exchange)
+    else:
+        await broker.request(exchange)
 
 
 def make_exchange(call: Call) -> Exchange:

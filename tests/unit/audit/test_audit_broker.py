@@ -183,3 +183,54 @@ def test_a_device_that_is_not_there_records_nothing() -> None:
             asyncio.run(attempt)
     with pytest.raises(InternalError):
         asyncio.run(broker(missing).request(exchange()))
+
+
+class Joining(Memory):
+    """Takes several lines as one."""
+
+    joins = True
+
+    async def write(self, line: bytes) -> None:
+        if self.error is not None:
+            raise self.error
+        self.lines.append([json.loads(each)["type"] for each in line.splitlines()])
+
+
+def test_a_request_that_is_held_is_written_before_its_answer_and_with_it() -> None:
+    async def scenario() -> None:
+        one, two = Memory("one/"), Joining("two/")
+        made = broker(one, two)
+        asked = exchange()
+        made.hold(asked)
+        assert not one.lines
+        assert not two.lines
+        await made.response(asked)
+        assert [line["type"] for line in one.lines] == ["request", "response"]
+        assert two.lines == [["request", "response"]]
+
+    asyncio.run(scenario())
+
+
+def test_a_held_request_has_the_time_it_was_made_at() -> None:
+    async def scenario() -> None:
+        clock, device = ManualClock(), Memory("one/")
+        made = broker(device, clock=clock)
+        asked = exchange()
+        made.hold(asked)
+        clock.advance(2)
+        await made.response(asked)
+        first, second = (line["time"] for line in device.lines)
+        assert first < second
+
+    asyncio.run(scenario())
+
+
+def test_the_answer_to_a_held_request_that_nobody_could_record_is_refused() -> None:
+    async def scenario() -> None:
+        made = broker(Joining("one/", full()), Memory("two/", full()))
+        asked = exchange()
+        made.hold(asked)
+        with pytest.raises(InternalError):
+            await made.response(asked)
+
+    asyncio.run(scenario())

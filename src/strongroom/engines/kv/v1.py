@@ -54,7 +54,7 @@ async def _exists(ctx: Context, args: PathArgs) -> bool:
     return await ctx.storage.get(VALUES + args.path) is not None
 
 
-@kv1.read("{path:path}")
+@kv1.read("{path:path}", effectless=True)
 async def read(ctx: Context, args: PathArgs) -> Any:
     """Read a secret."""
     value = await ctx.storage.get(VALUES + args.path) if is_name(args.path) else None

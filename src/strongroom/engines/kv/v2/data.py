@@ -34,7 +34,7 @@ class WriteArgs(VersionArgs):
     options: dict[str, Any] = field("`cas`: write only if this is the newest version's number; 0 for a new key.")
 
 
-@kv2.read("data/{path:path}")
+@kv2.read("data/{path:path}", effectless=True)
 async def read(ctx: Context, args: VersionArgs) -> Any:
     """Read a version of a secret.
 

@@ -32,7 +32,7 @@ class MetadataArgs(PathArgs):
     custom_metadata: RawObject = field("Pairs of texts for people and programs; they take the place of the former.")
 
 
-@kv2.read("metadata/{path:path}")
+@kv2.read("metadata/{path:path}", effectless=True)
 async def read(ctx: Context, args: PathArgs) -> Any:
     """Read a key's settings and the list of its versions."""
     key = await find(ctx, args.path)
@@ -58,7 +58,7 @@ async def read(ctx: Context, args: PathArgs) -> Any:
     }
 
 
-@kv2.list("metadata/{path:path}")
+@kv2.list("metadata/{path:path}", effectless=True)
 async def list_(ctx: Context, args: ListArgs) -> Any:
     """List the names in a folder; folders end in a slash."""
     names = await names_below(ctx.storage, META, args)

@@ -23,7 +23,7 @@ class SubkeysArgs(PathArgs):
     depth: int = field("How many levels of names to show; 0 for all.")
 
 
-@kv2.read("subkeys/{path:path}")
+@kv2.read("subkeys/{path:path}", effectless=True)
 async def subkeys(ctx: Context, args: SubkeysArgs) -> Any:
     """Read the names within a secret, with null in place of every value.
 
