@@ -34,7 +34,7 @@ run: $(VENV)/.run  ## Start a durable one-person server on ./data and print how 
 .PHONY: test
 test: $(VENV)/.dev  ## Run every test.
 	sh .ci/services
-	$(BIN)/python -m pytest -n 3 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(PYTEST_ARGS)
 
 .PHONY: check
 check: $(VENV)/.dev  ## Lint, formatting, types and import rules.
