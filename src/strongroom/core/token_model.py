@@ -13,11 +13,11 @@ No token is stored, only what it hashes to. Batch tokens are stored nowhere (cor
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, Final
 
 import msgspec
 
+from strongroom.crypto.mac import HMACSHA256
 from strongroom.errors import BadRequest
 
 PREFIX: Final = "sys/token/"
@@ -43,6 +43,9 @@ WRAPPING_POLICY: Final = "response-wrapping"
 #: How a token that is being taken down takes its children along: with it, or leaving them as orphans.
 TREE: Final = "tree"
 ORPHAN: Final = "orphan"
+
+#: Hex digits of a name: 160 bits.
+KEY_DIGITS: Final = 40
 
 NANO: Final = 1_000_000_000
 
@@ -152,27 +155,18 @@ class Hasher:
     salt, beyond collision too; shorter keys keep the indexes of a million tokens small.
     """
 
-    __slots__ = ("_inner", "_outer")
+    __slots__ = ("_hex",)
 
     def __init__(self, salt: bytes) -> None:
-        key = (hashlib.sha256(salt).digest() if len(salt) > 64 else salt).ljust(64, b"\0")
-        # RFC 2104 with both padded keys absorbed once: every request hashes its token.
-        self._inner = hashlib.sha256(bytes(b ^ 0x36 for b in key))
-        self._outer = hashlib.sha256(bytes(b ^ 0x5C for b in key))
+        self._hex = HMACSHA256(salt).hex
 
     def token(self, token: str) -> str:
         """The key of a token's entry."""
-        return self._hash(b"t" + token.encode("utf-8", "surrogatepass"))
+        return self._hex(b"t" + token.encode("utf-8", "surrogatepass"))[:KEY_DIGITS]
 
     def accessor(self, accessor: str) -> str:
         """The name of an accessor's entry."""
-        return self._hash(b"a" + accessor.encode("utf-8", "surrogatepass"))
-
-    def _hash(self, value: bytes) -> str:
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(value)
-        outer.update(inner.digest())
-        return outer.hexdigest()[:40]
+        return self._hex(b"a" + accessor.encode("utf-8", "surrogatepass"))[:KEY_DIGITS]
 
 
 def sanitize(policies: Any, add_default: bool) -> tuple[str, ...]:
