@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import secrets
 from typing import Any
 
 from strongroom.api.args import Args, field
 from strongroom.api.fields import Base64
 from strongroom.core.context import SystemContext
+from strongroom.crypto.digests import DIGESTS
 from strongroom.errors import BadRequest
 from strongroom.system.engine import system
 
-HASHES = {
-    "sha2-224": hashlib.sha224,
-    "sha2-256": hashlib.sha256,
-    "sha2-384": hashlib.sha384,
-    "sha2-512": hashlib.sha512,
-    "sha3-224": hashlib.sha3_224,
-    "sha3-256": hashlib.sha3_256,
-    "sha3-384": hashlib.sha3_384,
-    "sha3-512": hashlib.sha3_512,
-}
+#: All but SHA-1, which is not offered for plain hashing.
+HASHES = {name: digest for name, digest in DIGESTS.items() if name != "sha1"}
 MOST_BYTES = 128 * 1024
 #: Hashing more than this would hold up other requests.
 THREAD_BYTES = 1 << 20
@@ -75,9 +67,9 @@ async def hash_input(ctx: SystemContext, args: HashArgs) -> dict[str, Any]:
     if algorithm is None:
         raise BadRequest(f"unsupported algorithm; known are {', '.join(HASHES)}")
     if len(args.input) > THREAD_BYTES:
-        digest = await asyncio.to_thread(lambda: algorithm(args.input).digest())
+        digest = await asyncio.to_thread(algorithm.of, args.input)
     else:
-        digest = algorithm(args.input).digest()
+        digest = algorithm.of(args.input)
     return {"sum": _written(digest, args.format)}
 
 
