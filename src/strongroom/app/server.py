@@ -19,12 +19,13 @@ from strongroom.app.compose import build_core, streams
 from strongroom.app.dev import DEV_CA_FILE, DevKeys, dev_config, open_dev, write_private
 from strongroom.config import SealConfig, ServerConfig, StorageConfig, load
 from strongroom.core.core import Core
+from strongroom.core.log_levels import LEVELS
 from strongroom.errors import ConfigError, StorageError
 from strongroom.pipeline import handle
 from strongroom.server import process
 from strongroom.server.edge import Edge
 from strongroom.server.listeners import Bound
-from strongroom.server.logging import LEVELS, Log
+from strongroom.server.logging import Log
 
 log = logging.getLogger("strongroom.core")
 requests_log = logging.getLogger("strongroom.requests")

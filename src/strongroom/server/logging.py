@@ -19,19 +19,10 @@ from typing import TextIO
 
 import msgspec
 
+from strongroom.core.log_levels import LEVELS, TRACE
 from strongroom.errors import StrongroomError
 from strongroom.server.logfile import LogFile
 
-TRACE = 5
-LEVELS = {
-    "trace": TRACE,
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warn": logging.WARNING,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-    "err": logging.ERROR,
-}
 _NAMES = {TRACE: "trace", 10: "debug", 20: "info", 30: "warn", 40: "error", 50: "error"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
