@@ -12,6 +12,7 @@ import msgspec
 from strongroom.api.context import Caller, Context, MountInfo
 from strongroom.api.messages import Lease, Operation, Request
 from strongroom.clock import new_uuid
+from strongroom.core.activity import Activity
 from strongroom.core.audits import Audits
 from strongroom.core.context import SystemContext
 from strongroom.core.cors import Cors
@@ -90,6 +91,7 @@ class Live:
         self.rekey = Rekey(self)
         self.generate_root = GenerateRoot(self)
         self.engines = EngineWork(self)
+        self.activity = Activity(self)
         #: Requests under way, and since when (Unix nanoseconds); sealing waits for them.
         self.in_flight: dict[Flight, int] = {}
         self._idle = asyncio.Event()
@@ -120,6 +122,7 @@ class Live:
             self.ui_headers,
             self.versions,
             self.engines,
+            self.activity,
         ):
             await part.load()
         self.tasks.every("barrier key rotation", CHECK_SECONDS, lambda: check(self.barrier), first=CHECK_SECONDS)
@@ -145,7 +148,7 @@ class Live:
 
     async def stop(self) -> None:
         """End background work and close what is open."""
-        parts = (self.tasks, self.leases, self.engines, self.tokens, self.identity)
+        parts = (self.tasks, self.activity, self.leases, self.engines, self.tokens, self.identity)
         for part in (*parts, self.wrapping, self.audits, self.policies):
             await part.stop()
 

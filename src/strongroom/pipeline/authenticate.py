@@ -44,6 +44,8 @@ async def authenticate(call: Call) -> None:
             return
         entry = used
     call.token = entry
+    if (entry.entity_id or entry.policies) not in call.live.activity.seen:
+        call.live.activity.note(entry)
     call.caller = Caller(
         accessor=entry.accessor,
         display_name=entry.display_name,
