@@ -67,13 +67,33 @@ class LeaseStore:
         """Lift the mark of a lease that is pending."""
         tx.delete(PENDING + lease_hash(lease_id))
 
-    async def change(self, lease_id: str, **changes: Any) -> None:
-        """Change a lease that is being undone."""
-        async with self.lock(lease_id):
-            lease = await self.get(lease_id)
-            if lease is not None:
+    async def begin(self, lease: LeaseEntry, now_ns: int) -> LeaseEntry:
+        """Let a lease be due now unless it is already; its lock is held. Returns it as it is then."""
+        if 0 < lease.index_ns <= now_ns:
+            return lease
+        begun = replace(lease, due_ns=now_ns, irrevocable="")
+        tx = self._live.transaction()
+        self._put_changed(tx, lease, begun)
+        await tx.commit()
+        return begun
+
+    async def take_back(self, begun: LeaseEntry, lease: LeaseEntry) -> None:
+        """Undo `begin`, unless the lease has been changed since."""
+        if begun is lease:
+            return
+        async with self.lock(lease.id):
+            if await self.get(lease.id) == begun:
                 tx = self._live.transaction()
-                self._put_doomed(tx, lease, replace(lease, **changes))
+                self._put_changed(tx, begun, lease)
+                await tx.commit()
+
+    async def change(self, lease: LeaseEntry, **changes: Any) -> None:
+        """Change a lease that could not be undone, unless it is due at another time by now."""
+        async with self.lock(lease.id):
+            current = await self.get(lease.id)
+            if current is not None and current.index_ns == lease.index_ns:
+                tx = self._live.transaction()
+                self._put_doomed(tx, current, replace(current, **changes))
                 await tx.commit()
 
     async def make_due(self, lease_ids: Iterable[str], now_ns: int, tx: Transaction | None = None) -> None:
@@ -120,9 +140,12 @@ class LeaseStore:
         return self._live.locks.hold(f"lease/{lease_id}")
 
     def _put_doomed(self, tx: Transaction, old: LeaseEntry, new: LeaseEntry) -> None:
+        self._put_changed(tx, old, new)
+        tx.delete(PENDING + lease_hash(new.id))
+
+    def _put_changed(self, tx: Transaction, old: LeaseEntry, new: LeaseEntry) -> None:
         self.put(tx, old, new)
         name = lease_hash(new.id)
-        tx.delete(PENDING + name)
         if new.irrevocable:
             tx.put(IRREVOCABLE + name, new.id.encode())
         elif old.irrevocable:

@@ -1,6 +1,9 @@
 """Undoing leases: calling the engine's revoker, once at a time, and again after growing pauses when it fails.
 
-What the engine writes while it undoes and the end of the lease are one commit.
+That a lease is to be undone is durable before its engine acts: it is due from then on. So if the process dies after
+the outside world has changed, the next start finds the lease due and goes on, and nobody finds one whose credential is
+gone. If the engine fails, a lease that was not due before is as it was. What the engine writes while it undoes and the
+end of the lease are one commit.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from strongroom.core.lease_store import LeaseStore
 from strongroom.errors import BadRequest, StrongroomError
 
 if TYPE_CHECKING:
+    from strongroom.api.routes import Revoker
     from strongroom.core.lease_index import Due
     from strongroom.core.live import Live
     from strongroom.core.mounts import Mount
@@ -47,7 +51,8 @@ class Undoing:
     async def undo(self, lease_id: str, calls: asyncio.Semaphore | None = None) -> None:
         """Undo a lease and remove it; of several callers one does it, and all learn how it went.
 
-        `calls` bounds how many wait for the engine at once.
+        `calls` bounds how many wait for the engine at once; with it the work is in the background, which the engine's
+        revoker sees by `background` in its request's data.
         """
         task = self._under_way.get(lease_id)
         if task is None:
@@ -81,22 +86,37 @@ class Undoing:
     async def _undo(self, lease_id: str, calls: asyncio.Semaphore | None) -> None:
         async with self._store.lock(lease_id):
             lease = await self._store.get(lease_id)  # a renewal that came first has been written
-        if lease is None:
-            return
+            if lease is None:
+                return
+            mount, revoker = self._revoker(lease)
+            begun = await self._store.begin(lease, self._clock.now_ns())
+        try:
+            await self._finish(begun, mount, revoker, calls)
+        except Exception:
+            await self._store.take_back(begun, lease)
+            self._live.leases.due_at(lease.index_ns)
+            raise
+
+    def _revoker(self, lease: LeaseEntry) -> tuple[Mount, Revoker]:
+        """Who undoes a lease; raises `BadRequest` when there is nobody."""
         mount = self.mount_of(lease)
         if mount is None:
             raise BadRequest(f"there is no mount at {lease.mount_path} any more that could revoke it")
         revoker = mount.engine.revokers.get(lease.kind)
         if revoker is None:
             raise BadRequest(f"the engine at {lease.mount_path} does not know leases of the kind {lease.kind}")
+        return mount, revoker
+
+    async def _finish(self, lease: LeaseEntry, mount: Mount, revoker: Revoker, calls: asyncio.Semaphore | None) -> None:
         tx = self._live.transaction()
         async with AsyncExitStack() as stack:
 
             async def act(ctx: Any) -> None:
+                ctx.request.data = {"background": calls is not None}
                 async with calls or nullcontext(), asyncio.timeout(REVOKE_SECONDS):
                     await revoker(ctx, dict(lease.data))
-                await stack.enter_async_context(self._store.lock(lease_id))
-                await self._store.drop(tx, lease_id)
+                await stack.enter_async_context(self._store.lock(lease.id))
+                await self._store.drop(tx, lease.id)
 
             await self._live.on_behalf(mount, act, tx)
 
@@ -104,12 +124,12 @@ class Undoing:
         attempts = lease.attempts + 1
         if attempts >= ATTEMPTS:
             log.error("the lease %s could not be revoked and will not be tried again: %s", lease.id, reason)
-            await self._store.change(lease.id, attempts=attempts, irrevocable=reason)
+            await self._store.change(lease, attempts=attempts, irrevocable=reason)
             return
         log.warning("the lease %s could not be revoked (try %d of %d): %s", lease.id, attempts, ATTEMPTS, reason)
         pause = FIRST_PAUSE * 2 ** (attempts - 1) * (0.9 + 0.2 * random.random())  # noqa: S311 - spreads load
         due_ns = self._clock.now_ns() + int(pause * _NANO)
-        await self._store.change(lease.id, attempts=attempts, due_ns=due_ns)
+        await self._store.change(lease, attempts=attempts, due_ns=due_ns)
         self._live.leases.due_at(due_ns)
 
     def _ended(self, lease_id: str, task: asyncio.Task[None]) -> None:

@@ -23,7 +23,7 @@ from strongroom.databases import settings
 from strongroom.databases.mysql_dsn import Target, read_target
 from strongroom.databases.plugin import Change, DatabaseError, NewUser
 from strongroom.databases.pool import Pool
-from strongroom.databases.statements import MYSQL, expand, fill
+from strongroom.databases.statements import MYSQL, Prepared, Statements, fill
 from strongroom.databases.waiting import readable
 from strongroom.databases.words import redacted
 
@@ -94,8 +94,9 @@ def _caught(work: Callable[[], T]) -> T | _Raised:
 class Session:
     """One connection, for one piece of work."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, statements: Statements) -> None:
         self._connection = connection
+        self._statements = statements
 
     async def has_user(self, name: str) -> bool:
         """Whether there is a user of this name at any host; false if we may not know."""
@@ -114,26 +115,28 @@ class Session:
     async def new_user(self, user: NewUser) -> None:
         """Make a user, statement by statement."""
         values = _values(user.name, user.password, user.expiration)
-        await self._run_all(expand(user.statements, MYSQL), values, "failed to execute query: ")
+        await self._run_all(self._statements.of(user.statements), values, "failed to execute query: ")
 
     async def update_user(self, change: Change) -> None:
         """Change a user's password, or (with statements only) its expiration."""
         own = _CHANGE_PASSWORD if change.password is not None else ()
-        statements = expand(change.statements, MYSQL) or list(own)
-        if statements:
+        statements = self._statements.of(change.statements)
+        if not statements.texts:
+            statements = self._statements.of(own)
+        if statements.texts:
             values = _values(change.name, change.password, change.expiration)
             await self._run_all(statements, values, "failed to execute query: ")
 
     async def delete_user(self, name: str, statements: Sequence[str]) -> None:
         """Remove a user, if it is there."""
-        own = expand(statements, MYSQL)
+        own = self._statements.of(statements)
         try:
-            if own:
+            if own.texts:
                 await self._run_all(own, _values(name, None, None), "")
             else:
                 await self._drop(name)
         except DatabaseError as error:
-            if not own or _code(error.__cause__) not in _NO_USER or await self.has_user(name):
+            if not own.texts or _code(error.__cause__) not in _NO_USER or await self.has_user(name):
                 raise
 
     async def _drop(self, name: str) -> None:
@@ -151,8 +154,8 @@ class Session:
 
         await self._work(drop)
 
-    async def _run_all(self, statements: list[str], values: dict[str, str], prefix: str) -> None:
-        filled = [fill(statement, values, MYSQL) for statement in statements]
+    async def _run_all(self, statements: Prepared, values: dict[str, str], prefix: str) -> None:
+        filled = statements.fill(values)
         number = 0
 
         def run(cursor: Any) -> None:
@@ -168,7 +171,10 @@ class Session:
         except DatabaseError as error:
             place = f" in statement {number} of {len(filled)}" if number and len(filled) > 1 else ""
             undone = number <= 1 and self._connection.raw.open
-            raise DatabaseError(f"{prefix}{error}{place}", undone=undone) from error.__cause__
+            refused = statements.texts[number - 1] if number else ""
+            raise DatabaseError(
+                f"{prefix}{error}{place}", undone=undone, number=number, statement=refused
+            ) from error.__cause__
 
     async def _work(self, work: Callable[[Any], T], secrets: Sequence[str] = ()) -> T:
         try:
@@ -202,13 +208,14 @@ class MySQL:
 
     def __init__(self, details: Mapping[str, Any], clock: Clock | None = None) -> None:
         self._target: Target = read_target(details)
+        self._statements = Statements(MYSQL)
         self._pool: Pool[Connection] = Pool(self._connect, settings.limits(details), clock)
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Session]:
+    async def session(self, *, background: bool = False) -> AsyncIterator[Session]:
         """A session."""
-        async with self._pool.use() as connection:
-            yield Session(connection)
+        async with self._pool.use(background=background) as connection:
+            yield Session(connection, self._statements)
 
     async def verify(self) -> None:
         """Prove that the server lets us in."""

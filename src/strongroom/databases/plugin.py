@@ -14,12 +14,13 @@ from strongroom.errors import StrongroomError
 class DatabaseError(StrongroomError):
     """The database, or the way to it, refused. The text is for the client: it never holds a password.
 
-    `undone` tells that nothing of the work was left in the database, for certain.
+    `undone` tells that nothing of the work was left in the database, for certain. `number` and `statement` are the
+    statement that was refused, counted from 1 and as the role has it, with its placeholders; 0 and "" if none was.
     """
 
-    def __init__(self, text: str, *, undone: bool = False) -> None:
+    def __init__(self, text: str, *, undone: bool = False, number: int = 0, statement: str = "") -> None:
         super().__init__(text)
-        self.undone = undone
+        self.undone, self.number, self.statement = undone, number, statement
 
 
 class SettingError(DatabaseError):
@@ -28,12 +29,18 @@ class SettingError(DatabaseError):
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """A user to be made. `expiration` is when its lease ends, with some leeway; statements as the role has them."""
+    """A user to be made. `expiration` is when its lease ends, with some leeway; statements as the role has them.
+
+    It proves itself with the password; if that is empty, with the key pair whose public half `public_key` is (PEM,
+    SubjectPublicKeyInfo), or with a certificate of the distinguished name `subject`.
+    """
 
     name: str
     password: str = field(repr=False)
     expiration: datetime
     statements: Sequence[str]
+    public_key: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +76,11 @@ class Session(Protocol):
 class Database(Protocol):
     """A configured database, with the connections to it that are open. It serves several sessions at a time."""
 
-    def session(self) -> AbstractAsyncContextManager[Session]:
-        """A session. Entering waits, within limits, for a connection; it raises `DatabaseError`."""
+    def session(self, *, background: bool = False) -> AbstractAsyncContextManager[Session]:
+        """A session. Entering waits, within limits, for a connection; it raises `DatabaseError`.
+
+        Work in the background lets others go first, and leaves them a connection if there are several.
+        """
 
     async def verify(self) -> None:
         """Prove that the database can be reached and lets us in; raises `DatabaseError`."""

@@ -1,7 +1,8 @@
 """A pool of connections that are opened when they are wanted.
 
-Work waits its turn for a bounded time, in order. Whoever opens a connection gets the database's own error when that
-fails. A connection whose work was broken off is closed, never used again; so is one that failed in the middle of it.
+Work waits its turn for a bounded time (databases/turns.py). Whoever opens a connection gets the database's own error
+when that fails. A connection whose work was broken off is closed, never used again; so is one that failed in the
+middle of it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from strongroom.clock import Clock
 from strongroom.databases.plugin import DatabaseError
 from strongroom.databases.settings import Limits
+from strongroom.databases.turns import Turns
 
 #: How long work waits for its turn, in seconds.
 TURN_SECONDS: Final = 30.0
@@ -44,17 +46,17 @@ class Pool(Generic[C]):
         self._open = open_
         self._limits = limits
         self._clock = clock or Clock()
-        self._turns = asyncio.Semaphore(limits.most)
+        self._turns = Turns(limits.most)
         #: Connections at rest and when they were opened; the one used last is the first.
         self._idle: deque[tuple[C, float]] = deque()
         self._closed = False
 
     @asynccontextmanager
-    async def use(self) -> AsyncIterator[C]:
+    async def use(self, *, background: bool = False) -> AsyncIterator[C]:
         """A connection for a block. Raises `DatabaseError` when none is free in time, and what opening raises."""
         try:
             async with asyncio.timeout(TURN_SECONDS):
-                await self._turns.acquire()
+                await self._turns.acquire(background=background)
         except TimeoutError:
             raise DatabaseError(f"no connection became free within {TURN_SECONDS:.0f} seconds") from None
         try:
@@ -69,7 +71,7 @@ class Pool(Generic[C]):
                 raise
             await self._give_back(connection, opened)
         finally:
-            self._turns.release()
+            self._turns.release(background=background)
 
     async def aclose(self) -> None:
         """Close what is at rest now, and what is in use when it comes back."""

@@ -64,6 +64,10 @@ _DOLLAR: Final = re.compile(r"\$(?:[A-Za-z_\u0080-\U0010ffff][\w\u0080-\U0010fff
 _PLACEHOLDER: Final = re.compile(r"\{\{(name|username|password|expiration)\}\}")
 _END: Final = re.compile(r"\bEND\b", re.IGNORECASE)
 _PLAIN: Final = re.compile(r"\w+(?:[.-]\w+)*", re.ASCII)
+#: What stands between statements in one message; on a line of its own, for a comment may end the one before.
+JOINT: Final = "\n;"
+#: How many roles' statements are kept.
+MOST_KNOWN: Final = 256
 #: What no value may hold, wherever it stands.
 _NEVER: Final = re.compile(r"[\0\r\n]")
 
@@ -195,6 +199,42 @@ def fill(statement: str, values: Mapping[str, str], dialect: Dialect) -> str:
     if "{{" not in statement:
         return statement
     return "".join(_filled(piece, values, dialect) for piece in scan(statement, dialect))
+
+
+class Prepared:
+    """A role's statements, taken apart once."""
+
+    def __init__(self, texts: Sequence[str], dialect: Dialect) -> None:
+        self.texts = expand(texts, dialect)
+        self._dialect = dialect
+        self._pieces = [tuple(scan(text, dialect)) if "{{" in text else () for text in self.texts]
+        #: Whether they can be sent in one message: all in one, they come apart into the same again.
+        self.joinable = split(JOINT.join(self.texts), dialect) == self.texts
+
+    def fill(self, values: Mapping[str, str]) -> list[str]:
+        """The statements with their placeholders filled in; raises as `fill` does."""
+        return [
+            "".join(_filled(piece, values, self._dialect) for piece in pieces) if pieces else text
+            for text, pieces in zip(self.texts, self._pieces, strict=True)
+        ]
+
+
+class Statements:
+    """The statements of a database's roles, kept while it is open."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._known: dict[tuple[str, ...], Prepared] = {}
+
+    def of(self, texts: Sequence[str]) -> Prepared:
+        """A role's statements."""
+        key = tuple(texts)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            found = self._known[key] = Prepared(key, self._dialect)
+        return found
 
 
 def _filled(piece: Piece, values: Mapping[str, str], dialect: Dialect) -> str:

@@ -130,7 +130,7 @@ def test_a_row_that_is_committed_after_it_was_passed_is_found(seconds: int) -> N
         made = await db.lease(live, ttl=HOUR_AND_MORE)
         lease = await live.leases.lookup(made.id)
         assert lease is not None
-        await live.leases._store.change(made.id, due_ns=late)
+        await live.leases._store.change(lease, due_ns=late)
         looks = 1 if seconds < 10 else 2
         for _ in range(looks):
             await live.leases._expiration.run()

@@ -60,7 +60,7 @@ class FakeDatabase:
         self.world, self.details, self.open = world, details, True
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator["FakeDatabase"]:
+    async def session(self, *, background: bool = False) -> AsyncIterator["FakeDatabase"]:
         await self.verify()
         yield self
 

@@ -138,7 +138,7 @@ async def write_config(ctx: Context, args: ConfigArgs) -> None:
     schedule.check(config)
     if not config.last_rotation_ns:
         config = replace(config, last_rotation_ns=ctx.clock.now_ns())
-    connection = await _try_out(config, plugin, verify=args.verify_connection)
+    connection = await _try_out(ctx, config, plugin, verify=args.verify_connection)
     ctx.storage.store(CONFIG + args.name, config)
     await keep(ctx, args.name, connection)
     plan_root(ctx, args.name, config)
@@ -240,9 +240,9 @@ def find_plugin(name: str, version: str) -> Plugin:
     return plugin
 
 
-async def _try_out(config: Config, plugin: Plugin, *, verify: bool) -> Connection:
+async def _try_out(ctx: Context, config: Config, plugin: Plugin, *, verify: bool) -> Connection:
     try:
-        connection = Connection(config, plugin)
+        connection = Connection(config, plugin, ctx.clock)
     except DatabaseError as error:
         raise BadRequest(_PROBLEM + str(error)) from error
     if verify:

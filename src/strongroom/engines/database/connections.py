@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import combinations
+from operator import ne
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -22,25 +24,36 @@ from strongroom.engines.database.model import CONFIG, Config
 
 #: What a template of user names may speak of.
 FIELDS: Final = ("DisplayName", "RoleName")
+#: In how many places names must differ that are never to come again, as eight random letters nearly always do; and how
+#: many names are looked at.
+DIFFERENT: Final = 7
+SAMPLES: Final = 3
 
 
 class Connection:
     """A connection in use: its plugin, its open database, and its names."""
 
-    def __init__(self, config: Config, plugin: Plugin) -> None:
+    def __init__(self, config: Config, plugin: Plugin, clock: Clock) -> None:
         self.revision = config.revision
         self.plugin = plugin
         self.template = Template(str(config.details.get("username_template") or plugin.username_template), FIELDS)
+        #: Whether the template may give a name twice: it has too little chance in it.
+        self.repeats = _repeats(self.template, clock)
         self.database: Database = plugin.open(config.details)
-
-    def repeats(self, clock: Clock) -> bool:
-        """Whether the template may give a name twice: it has too little chance in it."""
-        fields = dict.fromkeys(FIELDS, "x")
-        return self.template.render(fields, clock) == self.template.render(fields, clock)
 
     async def aclose(self) -> None:
         """Close the database."""
         await self.database.aclose()
+
+
+def _repeats(template: Template, clock: Clock) -> bool:
+    """Whether names made at the same time differ in too few places, when the fields take what room they can."""
+    fields = dict.fromkeys(FIELDS, "x" * 64)
+    try:
+        names = [template.render(fields, clock) for _ in range(SAMPLES)]
+    except DatabaseError:
+        return True  # it may work with other fields
+    return any(sum(map(ne, one, other)) < DIFFERENT for one, other in combinations(names, 2))
 
 
 async def find_config(ctx: Context, name: str) -> Config:
@@ -65,7 +78,7 @@ async def connect(ctx: Context, name: str) -> tuple[Config, Connection]:
     if plugin is None:
         raise Failed(f"plugin not found in the catalog: {config.plugin_name}")
     try:
-        opened = Connection(config, plugin)
+        opened = Connection(config, plugin, ctx.clock)
     except DatabaseError as error:
         raise Failed(str(error)) from error
     await keep(ctx, name, opened)
@@ -97,11 +110,11 @@ def _kept(ctx: Context, name: str) -> Connection | None:
 
 
 @asynccontextmanager
-async def session(database: Database, prefix: str = "") -> AsyncIterator[Session]:
+async def session(database: Database, prefix: str = "", *, background: bool = False) -> AsyncIterator[Session]:
     """A session whose failures are `Failed`; `prefix` goes before what went wrong when it could not be had."""
     async with AsyncExitStack() as stack:
         try:
-            opened = await stack.enter_async_context(database.session())
+            opened = await stack.enter_async_context(database.session(background=background))
         except DatabaseError as error:
             raise Failed(prefix + str(error)) from error
         try:

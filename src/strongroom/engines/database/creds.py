@@ -9,7 +9,7 @@ from typing import Any, Final
 from strongroom.api.args import Args, field
 from strongroom.api.context import Context
 from strongroom.api.fields import Name
-from strongroom.api.messages import Response
+from strongroom.api.messages import Lease, Response
 from strongroom.clock import new_uuid
 from strongroom.databases.plugin import Change, DatabaseError, NewUser, SettingError
 from strongroom.engines.database.connections import Connection, check_allowed, connect, session
@@ -20,6 +20,7 @@ from strongroom.errors import BadRequest
 
 #: The lease's kind. Its data: username, role, db_name, revocation_statements, mark (see `Owner`; "" for none).
 KIND: Final = "creds"
+_NO_SESSION: Final = "unable to start transaction: "
 #: How long after its lease a user is valid: the lease's end is what ends it.
 LEEWAY_SECONDS: Final = 5
 
@@ -34,8 +35,8 @@ class CredsArgs(Args):
 async def read_creds(ctx: Context, args: CredsArgs) -> Response:
     """Make a user for a role.
 
-    The lease is durable before the database is asked, so that no crash leaves a user whom nobody removes. The
-    connection is at hand before that, so that a database that cannot be reached leaves no lease.
+    The lease is durable before the database is asked, so that no crash leaves a user whom nobody removes. No
+    connection is held meanwhile; if none can be had the lease is withdrawn.
     """
     role = await ctx.storage.load(ROLE + args.name, Role)
     if role is None:
@@ -48,34 +49,42 @@ async def read_creds(ctx: Context, args: CredsArgs) -> Response:
         raise Failed("empty creation statements")
     username = _username(ctx, connection, args.name)
     await ctx.lock("user", f"{role.db_name}/{username}")
-    async with session(connection.database, "unable to start transaction: ") as work:
-        if not role.revocation_statements and await work.has_user(username):
-            # The end of a lease on it would remove what somebody else has.
-            raise Failed(f'failed to execute query: the user "{username}" already exists')
-        data = {
-            "username": username,
-            "role": args.name,
-            "db_name": role.db_name,
-            "revocation_statements": role.revocation_statements,
-            "mark": await _own(ctx, connection, role.db_name, username),
-        }
-        lease = await ctx.lease(KIND, data, ttl=role.default_ttl, max_ttl=role.max_ttl)
-        expiration = _end(ctx, lease.duration)
-        try:
-            await work.new_user(NewUser(username, password, expiration, role.creation_statements))
-        except DatabaseError as error:
-            if error.undone:
-                await ctx.withdraw(lease)
-            raise
+    data = {
+        "username": username,
+        "role": args.name,
+        "db_name": role.db_name,
+        "revocation_statements": role.revocation_statements,
+        "mark": await _own(ctx, connection, role, username) if connection.repeats else "",
+    }
+    lease = await ctx.lease(KIND, data, ttl=role.default_ttl, max_ttl=role.max_ttl)
+    user = NewUser(username, password, _end(ctx, lease.duration), role.creation_statements)
+    await make(ctx, connection, user, lease)
     return Response(lease=lease, data={"username": username, "password": password})
 
 
-async def _own(ctx: Context, connection: Connection, db_name: str, username: str) -> str:
+async def make(ctx: Context, connection: Connection, user: NewUser, lease: Lease) -> None:
+    """Make a user for a lease; the lease is withdrawn if certainly nothing was made. Raises `Failed`."""
+    begun = False
+    try:
+        async with session(connection.database, _NO_SESSION) as work:
+            begun = True
+            await work.new_user(user)
+    except Failed as failed:
+        cause = failed.__cause__
+        if not begun or (isinstance(cause, DatabaseError) and cause.undone):
+            await ctx.withdraw(lease)
+        raise
+
+
+async def _own(ctx: Context, connection: Connection, role: Role, username: str) -> str:
     """Note whose a user will be, where another may have, or get, the same name. Returns the mark for the lease."""
-    if not connection.repeats(ctx.clock):
-        return ""
+    if not role.revocation_statements:
+        async with session(connection.database, _NO_SESSION) as work:
+            if await work.has_user(username):
+                # The end of a lease on it would remove what somebody else has.
+                raise Failed(f'failed to execute query: the user "{username}" already exists')
     mark = new_uuid()
-    ctx.storage.store(_owner_key(db_name, username), Owner(mark))
+    ctx.storage.store(_owner_key(role.db_name, username), Owner(mark))
     await ctx.commit()
     return mark
 
@@ -87,6 +96,7 @@ def _owner_key(db_name: str, username: str) -> str:
 @database.revoke(KIND)
 async def revoke_creds(ctx: Context, data: dict[str, Any]) -> None:
     """Remove a user. The role's present statements count, without it those of the time of issue."""
+    background = bool(ctx.request.data.get("background"))
     db_name, username = data["db_name"], data["username"]
     await ctx.lock("user", f"{db_name}/{username}")
     if data.get("mark"):
@@ -100,7 +110,7 @@ async def revoke_creds(ctx: Context, data: dict[str, Any]) -> None:
         statements = role.revocation_statements
     try:
         _, connection = await connect(ctx, db_name)
-        async with session(connection.database) as work:
+        async with session(connection.database, background=background) as work:
             await work.delete_user(username, tuple(statements))
     except Failed as error:
         raise BadRequest(error.text) from error
