@@ -74,6 +74,7 @@ class Request:
         "data",
         "headers",
         "id",
+        "large",
         "method",
         "open_paths",
         "operation",
@@ -103,6 +104,7 @@ class Request:
         remote_port: int = 0,
         body: AsyncIterator[bytes] | None = None,
         open_paths: frozenset[str] = frozenset(),
+        large: bool = False,
     ) -> None:
         self.id = id
         self.operation = operation
@@ -124,6 +126,8 @@ class Request:
         self.body = body
         #: What the listener that it came by serves to all, without a token.
         self.open_paths = open_paths
+        #: Whether its body is so long that what goes over all of it, or over its answer, is done aside.
+        self.large = large
 
     def __repr__(self) -> str:
         return f"Request({self.id}, {self.operation} {self.path!r})"

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from strongroom.api.aside import aside
 from strongroom.audit.device import Device, reason_of
 from strongroom.audit.entry import Exchange
 from strongroom.audit.formatter import Formatter
@@ -81,7 +82,10 @@ class Broker:
         recorded = False
         for device in self.devices:
             try:
-                line = make(device.formatter, exchange, self.headers, now)
+                if exchange.request.large:
+                    line = await aside(make, device.formatter, exchange, self.headers, now)
+                else:
+                    line = make(device.formatter, exchange, self.headers, now)
                 held = exchange.held.get(device.formatter, b"")
                 if held and device.joins:
                     line = held + line

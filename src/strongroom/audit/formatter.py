@@ -58,7 +58,7 @@ def _client_id(entity_id: str, policies: tuple[str, ...]) -> str:
 
 @dataclass(slots=True, eq=False)
 class Formatter:
-    """Makes the lines of one device. `prefix` is put before each, in the clear."""
+    """Makes the lines of one device, in whatever thread. `prefix` is put before each, in the clear."""
 
     salt: Salt
     log_raw: bool = False
@@ -147,7 +147,7 @@ class Formatter:
 
     def _remember(self, key: tuple[object, ...], part: bytes) -> bytes:
         if len(self._parts) >= PARTS:
-            del self._parts[next(iter(self._parts))]
+            self._parts.clear()
         self._parts[key] = part
         return part
 

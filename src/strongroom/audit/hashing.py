@@ -39,7 +39,10 @@ _parse = json.JSONDecoder(parse_int=NumberText, parse_float=NumberText, parse_co
 
 
 class Salt:
-    """A device's hash function: `hmac-sha256:` and the hex of HMAC-SHA256 under the salt, a UUID's text."""
+    """A device's hash function: `hmac-sha256:` and the hex of HMAC-SHA256 under the salt, a UUID's text.
+
+    Several threads may use it: what it remembers it forgets in one step, all at once.
+    """
 
     __slots__ = ("_hex", "_hidden", "_known")
 
@@ -62,7 +65,7 @@ class Salt:
         if known is None:
             known = self(text)
             if len(self._known) >= REMEMBERED:
-                del self._known[next(iter(self._known))]
+                self._known.clear()
             self._known[text] = known
         return known
 
@@ -74,7 +77,7 @@ class Salt:
             known = msgspec.Raw(msgspec.json.encode(conceal(parse_raw(raw), self, NO_KEYS)))
             if len(text) <= SHORT:
                 if len(self._hidden) >= REMEMBERED:
-                    del self._hidden[next(iter(self._hidden))]
+                    self._hidden.clear()
                 self._hidden[text] = known
         return known
 

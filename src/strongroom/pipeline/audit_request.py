@@ -12,7 +12,7 @@ async def audit_request(call: Call) -> None:
     if call.flags.unaudited or not broker.devices:
         return
     call.exchange = exchange = make_exchange(call)
-    if call.flags.effectless and call.refusal is None and not call.request.wrap_ttl:
+    if call.flags.effectless and call.refusal is None and not call.request.wrap_ttl and not call.request.large:
         broker.hold(exchange)
     else:
         await broker.request(exchange)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from strongroom.api.aside import LARGE, aside
 from strongroom.api.context import Context
 from strongroom.api.routes import Engine
 from strongroom.engines.transit.lifecycle import rotated, rotation_due
@@ -13,9 +14,6 @@ from strongroom.engines.transit.model import Key, auto_rotate_path, key_path
 from strongroom.errors import BadRequest, NotFound
 
 T = TypeVar("T")
-
-#: Longer text (base64) is worked on in a thread: the event loop must not stand still for it.
-INLINE_CHARS = 1 << 17
 
 transit: Engine[Context] = Engine(
     "transit", help="Encryption as a service: keys that never leave, and what is done with them."
@@ -70,7 +68,9 @@ def save(ctx: Context, key: Key) -> Key:
 
 
 async def perform(threaded: bool, chars: int, work: Callable[..., T], *args: Any) -> T:
-    """Do work on that many characters: in a thread when it is `threaded` by its nature or long, else here."""
-    if threaded or chars > INLINE_CHARS:
+    """Do work on that many characters: in a thread when it is `threaded` by its nature or they are many, else here."""
+    if threaded:
         return await asyncio.to_thread(work, *args)
+    if chars > LARGE:
+        return await aside(work, *args)
     return work(*args)
