@@ -1,6 +1,7 @@
 """A server that does nothing but answer: what the HTTP server, the loop and the wire cost by themselves.
 
-It runs Granian as Strongroom does, on a socket of its own, and sends as many bytes as a KV read. Prints its address.
+It is Granian embedded as its documentation has it, with a task for each request, and sends as many bytes as a KV read.
+Prints its address.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import json
 from typing import Any
 
 import uvloop
+from granian.constants import Interfaces
+from granian.server.embed import Server
 
-from strongroom.config import Listener
-from strongroom.server.granian import Running
-from strongroom.server.listeners import close, listen
+from bench.servers import free_port
 
 BODY = json.dumps(
     {
@@ -46,16 +47,16 @@ async def answer(scope: Any, wire: Any) -> None:
     wire.response_bytes(200, HEADERS, BODY)
 
 
+class Bare(Server):
+    """Says where it listens as soon as it does."""
+
+    def startup(self, spawn_target: Any, target_loader: Any) -> None:
+        super().startup(spawn_target, target_loader)  # type: ignore[no-untyped-call]
+        print(f"http://127.0.0.1:{self.bind_port}", flush=True)
+
+
 async def main() -> None:
-    listener = Listener(address="127.0.0.1:0", tls_disable=True)
-    sock, bound = listen(listener)
-    server = Running(answer, sock, listener, None)  # type: ignore[arg-type]  # any RSGI callable does
-    await server.start()
-    print(bound.url, flush=True)
-    try:
-        await asyncio.Event().wait()
-    finally:
-        close(sock)
+    await Bare(answer, port=free_port(), interface=Interfaces.RSGI, websockets=False, log_enabled=False).serve()
 
 
 if __name__ == "__main__":

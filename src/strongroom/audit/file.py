@@ -22,6 +22,7 @@ from strongroom.audit.device import Device, go_quote, reason_of, refuse
 from strongroom.audit.disks import remote
 from strongroom.audit.pump import Pump
 from strongroom.audit.rotation import Rotation, beginning
+from strongroom.turns import Joint
 
 log = logging.getLogger("strongroom.audit")
 
@@ -41,8 +42,9 @@ def parse_mode(text: str) -> int:
 class FileDevice(Device):
     """Appends lines to a file.
 
-    A line goes to a file on a local disk by a plain write on the event loop: into the page cache that is about a
-    microsecond, much less than a thread costs. Everything that can stand still (a pipe, a terminal, a network mount
+    Lines go to a file on a local disk by a plain write on the event loop: into the page cache that is about a
+    microsecond, much less than a thread costs. Those of one turn of the loop are written together, since giving up the
+    interpreter's lock costs more than the write. Everything that can stand still (a pipe, a terminal, a network mount
     whose server is gone), and all else that is done to a file, is for a thread, with a deadline. After a slow write on
     a local disk the lines go through the thread too, until `retry_seconds` later the disk gets another chance.
     """
@@ -73,6 +75,9 @@ class FileDevice(Device):
         self._regular = False
         self._pump = Pump("audit-file", self.deadline)
         self._closed = False
+        #: The lines of this turn, and what writes them.
+        self._lines: list[bytes] = []
+        self._joint: Joint | None = None
         #: Whether the file ends in the middle of a line.
         self._torn = False
         #: The size of the file and when it began (Unix time), as far as we have written it.
@@ -91,6 +96,7 @@ class FileDevice(Device):
     async def open(self) -> None:
         """Open the file; makes it and its directory where they are missing."""
         if self._place != "discard":
+            self._finish()
             await self._pump.run(self._open)
 
     async def write(self, line: bytes) -> None:
@@ -102,11 +108,26 @@ class FileDevice(Device):
         now = time.monotonic()
         # What the thread has begun it finishes first: file and position are never in two hands.
         if self._pump.busy or now < self._slow_until or now >= self._next_check or self._to_rotate(len(line), now):
+            self._finish()
             await self._pump.run(lambda: self._write(line))
             return
-        self._append(line)
-        if time.monotonic() - now >= self.slow_seconds:
-            self._slow_until = now + self.retry_seconds
+        self._lines.append(line)
+        if self._joint is None:
+            self._joint = Joint(self._flush)
+        await self._joint
+
+    def _flush(self) -> None:
+        """Write the lines of this turn. If that fails all of them count as lost, though some may be in the file."""
+        lines, self._lines, self._joint = self._lines, [], None
+        began = time.monotonic()
+        self._append(lines[0] if len(lines) == 1 else b"".join(lines))
+        if time.monotonic() - began >= self.slow_seconds:
+            self._slow_until = began + self.retry_seconds
+
+    def _finish(self) -> None:
+        """Write what waits to be written, before anybody else does something to the file."""
+        if self._joint is not None:
+            self._joint.finish()
 
     async def reopen(self) -> None:
         """Open the file by its name again, after it was moved away; the old one stays in use if that fails."""
@@ -115,6 +136,7 @@ class FileDevice(Device):
 
     async def close(self) -> None:
         """Close the file."""
+        self._finish()
         self._closed = True
         self._pump.close(self._release)
         await super().close()

@@ -29,6 +29,7 @@ from strongroom.pipeline.quota import quota
 from strongroom.pipeline.register import register
 from strongroom.pipeline.seal_gate import answer_sealed, asks_for_status, seal_gate
 from strongroom.pipeline.wrap import wrap
+from strongroom.turns import own_task
 
 Stage = Callable[[Call], Awaitable[None]]
 
@@ -52,7 +53,10 @@ async def handle(core: Core, request: Request) -> Response:
     The seal gate comes before all stages; after them, whatever became of the request, its outcome is put on record.
     """
     live = seal_gate(core)
-    if live is None or (asks_for_status(core, request) and not live.quotas.table.rules):
+    if live is None:
+        await own_task()
+        return await answer_sealed(core, request)
+    if asks_for_status(core, request) and not live.quotas.table.rules:
         return await answer_sealed(core, request)
     call = Call(core, live, request)
     live.enter(call)

@@ -8,6 +8,7 @@ from strongroom.api.messages import Operation
 from strongroom.api.routes import Flags
 from strongroom.errors import NoRoute, RequestError, UnsupportedOperation
 from strongroom.pipeline.call import NO_FLAGS, Call
+from strongroom.turns import own_task
 
 
 async def find_mount(call: Call) -> None:
@@ -29,6 +30,8 @@ async def find_mount(call: Call) -> None:
         call.flags = call.route.flags
         if request.path in request.open_paths:
             call.flags = replace(call.flags, unauthenticated=True)
+    if not call.flags.effectless:
+        await own_task()
 
 
 def _of_others(call: Call) -> Flags:

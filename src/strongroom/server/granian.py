@@ -1,8 +1,8 @@
 """Granian, embedded: the only module that knows it.
 
-Granian runs HTTP/1.1, HTTP/2 and TLS in a thread of its own and calls a `Site` in our loop for each request. Two things
-here lean on its insides, both covered by tests: it is given our listening socket instead of an address, and its logging
-setup is kept from touching ours.
+Granian runs HTTP/1.1, HTTP/2 and TLS in a thread of its own and calls a `Site` in our loop for each request. Three
+things here lean on its insides, all covered by tests: it is given our listening socket instead of an address, its
+logging setup is kept from touching ours, and requests are begun by a `Driver` instead of a task each.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ import resource
 import socket
 from typing import Any
 
-from granian._granian import RSGIProtocolClosed, RSGIProtocolError, SocketHolder
+from granian._granian import CallbackScheduler, RSGIProtocolClosed, RSGIProtocolError, SocketHolder
 from granian.constants import SSLProtocols
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
-from granian.server.embed import Server
+from granian.server import embed
 
 from strongroom.config import Listener
 from strongroom.server.listeners import BACKLOG
 from strongroom.server.site import Site
 from strongroom.server.tls import TLS
+from strongroom.turns import Driver
 
 CLIENT_LEFT: tuple[type[BaseException], ...] = (RSGIProtocolClosed, RSGIProtocolError)
 #: Bytes of a request line and its headers together; there may be a hundred headers.
@@ -40,7 +41,34 @@ _KEEP_LOGGING = {
 _VERSIONS = {"tls12": SSLProtocols.tls12, "tls13": SSLProtocols.tls13}
 
 
-class _Server(Server):
+class _Scheduler(CallbackScheduler):
+    """Takes each request from Granian's thread to the loop's driver."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, site: Site, *_: Any) -> None:
+        super().__init__()
+        bring = Driver(loop, site.enter).bring
+        self._schedule_fn = lambda watcher: bring(_answer(site, watcher))
+
+
+async def _answer(site: Site, watcher: Any) -> None:
+    try:
+        await site(watcher.scope, watcher.proto)
+    except BaseException as e:
+        watcher.err(e)
+    else:
+        watcher.done()
+
+
+def _scheduler(loop: asyncio.AbstractEventLoop, site: Site, impl_asyncio: bool = True) -> _Scheduler:
+    # Granian's own would get here what it enters and leaves tasks with.
+    return _Scheduler(loop, site, None, None, None)
+
+
+# What stands between a request and its task; the scheduler gets the site itself.
+vars(embed).update(_future_watcher_wrapper=lambda site: site, _new_cbscheduler=_scheduler)
+
+
+class _Server(embed.Server):
     def __init__(self, site: Site, sock: socket.socket, **options: Any) -> None:
         self._listening = sock
         self.started = asyncio.Event()

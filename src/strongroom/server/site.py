@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from strongroom.api.aside import LARGE, aside
 from strongroom.api.messages import Operation, Request, Response
 from strongroom.errors import BadRequest, InternalError, RequestError, Unavailable
 from strongroom.server.answer import Answer, Elsewhere
 from strongroom.server.flights import Flights
 from strongroom.server.http import WRITES, Rules, begin, check_size, finish, new_request_id
 from strongroom.server.render import Renderer
+from strongroom.turns import own_task
 
 Handle = Callable[[Request], Awaitable[Response]]
 #: Whether an operation on a path takes its body in chunks, unparsed.
@@ -126,14 +128,15 @@ class Site:
         """Answer one request."""
         service = self._service
         task = asyncio.current_task()
-        assert task is not None
+        if task is not None:
+            self.enter(task)
         request_id = new_request_id()
-        service.flights.enter(task, self._limit)
         try:
             try:
                 answer = await self._answer(scope, wire, request_id)
             except asyncio.CancelledError:
-                if not service.flights.is_overdue(task):
+                task = asyncio.current_task()
+                if task is None or not service.flights.is_overdue(task):
                     raise
                 task.uncancel()
                 answer = self._renderer.error(request_id, Unavailable("context deadline exceeded"))
@@ -142,10 +145,23 @@ class Site:
             if isinstance(answer.body, bytes):
                 self._send(wire, answer, request_id)
             else:
-                service.flights.unlimited(task)
+                await self._unlimited()
                 await self._stream(wire, answer, request_id)
         finally:
-            service.flights.leave(task)
+            # Begun without one, it may have got a task on its way.
+            task = asyncio.current_task()
+            if task is not None:
+                service.flights.leave(task)
+
+    def enter(self, task: asyncio.Task[None]) -> None:
+        """A request has a task: from here on it is under way, and may take only so long."""
+        self._service.flights.enter(task, self._limit)
+
+    async def _unlimited(self) -> None:
+        await own_task()
+        task = asyncio.current_task()
+        assert task is not None
+        self._service.flights.unlimited(task)
 
     async def _answer(self, scope: Scope, wire: Wire, request_id: str) -> Answer:
         service, request = self._service, None
@@ -170,7 +186,11 @@ class Site:
             )
             if request.operation in WRITES:
                 await self._take_body(scope, wire, request)
-            answer = self._renderer.response(request_id, await service.handle(request))
+            response = await service.handle(request)
+            if request.large:
+                answer = await aside(self._renderer.response, request_id, response)
+            else:
+                answer = self._renderer.response(request_id, response)
         except RequestError as e:
             answer = self._renderer.error(request_id, e)
         except Elsewhere as e:
@@ -184,12 +204,15 @@ class Site:
 
     async def _take_body(self, scope: Scope, wire: Wire, request: Request) -> None:
         if self._service.streams(request.operation, request.path):
-            task = asyncio.current_task()
-            assert task is not None
-            self._service.flights.unlimited(task)
+            await self._unlimited()
             request.body = self._chunks(wire)
             return
-        finish(request, await self._read(scope, wire, request.headers))
+        body = await self._read(scope, wire, request.headers)
+        if len(body) > LARGE:
+            request.large = True
+            await aside(finish, request, body)
+        else:
+            finish(request, body)
 
     async def _read(self, scope: Scope, wire: Wire, headers: Mapping[str, str]) -> bytes:
         """The body; raises `TooLarge` before more than the limit is in memory."""

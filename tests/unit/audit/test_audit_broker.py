@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
-from collections.abc import Callable, Coroutine
+import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -157,22 +159,44 @@ def test_times_have_nine_digits_and_follow_the_clock() -> None:
     ]
 
 
-def test_a_file_is_written_without_suspending(tmp_path: Any) -> None:
+def test_the_lines_of_a_turn_are_written_together(tmp_path: Any) -> None:
     from strongroom.audit.file import FileDevice
 
-    device = FileDevice("file/", "salt", {"file_path": str(tmp_path / "a.log")})
-    asyncio.run(device.open())
-    made, asked = broker(device), exchange()
+    writes: list[bytes] = []
 
-    def step(work: Coroutine[Any, Any, None]) -> None:
-        # A coroutine that never suspends ends with its first step.
-        with pytest.raises(StopIteration):
-            work.send(None)
+    class Counted(FileDevice):
+        def _append(self, line: bytes) -> None:
+            writes.append(line)
+            super()._append(line)
 
-    step(made.request(asked))
-    step(made.response(asked))
-    assert len((tmp_path / "a.log").read_text().splitlines()) == 2
-    asyncio.run(device.close())
+    async def scenario() -> None:
+        device = Counted("file/", "salt", {"file_path": str(tmp_path / "a.log")})
+        await device.open()
+        made = broker(device)
+        await asyncio.gather(*(made.request(exchange()) for _ in range(5)))
+        await device.close()
+
+    asyncio.run(scenario())
+    assert [len(each.splitlines()) for each in writes] == [5]
+    assert (tmp_path / "a.log").read_bytes() == writes[0]
+
+
+def test_all_of_a_turn_learn_that_their_lines_are_lost(tmp_path: Any) -> None:
+    from strongroom.audit.file import FileDevice
+
+    class Full(FileDevice):
+        def _append(self, line: bytes) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def scenario() -> list[Any]:
+        device = Full("file/", "salt", {"file_path": str(tmp_path / "a.log")})
+        await device.open()
+        made = broker(device)
+        results = await asyncio.gather(*(made.request(exchange()) for _ in range(3)), return_exceptions=True)
+        await device.close()
+        return results
+
+    assert [type(result) for result in asyncio.run(scenario())] == [InternalError] * 3
 
 
 def test_a_device_that_is_not_there_records_nothing() -> None:

@@ -1,0 +1,138 @@
+"""Turns of the event loop: work that is begun without a task, and work that is done once for all who wait for it.
+
+Most requests never wait for anything but the audit log. A task for each of them, and a system call for each of their
+lines, would cost more than the rest of the request. So a `Driver` runs the coroutines that came in since the last turn
+one after the other as far as they get. Those that wait for a `Joint` (a write they all need) go on as soon as it is
+done, in the same turn; only those that wait for something else become tasks.
+
+Outside a task `asyncio.timeout`, `asyncio.TaskGroup` and all that asks for the current task do not work: before such
+code stands `await own_task()`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Final
+
+Work = Coroutine[Any, Any, None]
+
+#: The coroutines begun in one turn: the loop has others to look after.
+MOST_AT_ONCE: Final = 8
+
+
+class Joint:
+    """Something done once for everybody who waits for it: by the driver at the end of its turn, else in the next one.
+
+    What `action` raises, everybody gets.
+    """
+
+    __slots__ = ("_action", "_error", "_futures", "done")
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self._action = action
+        self._error: Exception | None = None
+        self._futures: list[asyncio.Future[None]] = []
+        self.done = False
+
+    def __await__(self) -> Generator[Any, None, None]:
+        if not self.done:
+            if asyncio.current_task() is None:
+                yield self
+            else:
+                yield from self._next_turn()
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+
+    def _next_turn(self) -> asyncio.Future[None]:
+        loop = asyncio.get_running_loop()
+        if not self._futures:
+            loop.call_soon(self.finish)
+        # One each: who is cancelled must not take it from the others.
+        future = loop.create_future()
+        self._futures.append(future)
+        return future
+
+    def finish(self) -> None:
+        """Do it now, if it is not done yet."""
+        if self.done:
+            return
+        self.done = True
+        try:
+            self._action()
+        except Exception as e:
+            self._error = e
+        for future in self._futures:
+            if not future.done():
+                future.set_result(None)
+
+
+@types.coroutine
+def own_task() -> Generator[None, None, None]:
+    """Have a task of one's own from here on."""
+    if asyncio.current_task() is None:
+        yield
+
+
+class Driver:
+    """Begins what other threads bring. `adopt` is told of what becomes a task, and keeps it as long as it runs."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, adopt: Callable[[asyncio.Task[None]], None]) -> None:
+        self._loop = loop
+        self._adopt = adopt
+        self._arrived: deque[Work] = deque()
+
+    def bring(self, work: Work) -> None:
+        """Have a coroutine begun in the loop; from any thread."""
+        self._arrived.append(work)
+        # Whoever finds others there need not wake the loop: they have.
+        if len(self._arrived) == 1:
+            self._loop.call_soon_threadsafe(self._turn)
+
+    def _turn(self) -> None:
+        arrived = self._arrived
+        waiting: list[tuple[Work, Joint]] = []
+        for _ in range(min(len(arrived), MOST_AT_ONCE)):
+            self._step(arrived.popleft(), waiting)
+        while waiting:
+            # One that went on may come to wait for another.
+            again, waiting = waiting, []
+            for _, joint in again:
+                joint.finish()
+            for work, _ in again:
+                self._step(work, waiting)
+        if arrived:
+            self._loop.call_soon(self._turn)
+
+    def _step(self, work: Work, waiting: list[tuple[Work, Joint]]) -> None:
+        try:
+            held_by = work.send(None)
+        except StopIteration:
+            return
+        except Exception as e:
+            context = {"message": "a request failed", "exception": e}
+            self._loop.call_exception_handler(context)
+            return
+        if type(held_by) is Joint:
+            waiting.append((work, held_by))
+        else:
+            self._adopt(self._loop.create_task(_go_on(work, held_by)))
+
+
+@types.coroutine
+def _go_on(work: Work, held_by: Any) -> Generator[Any, Any, None]:
+    """The rest of a coroutine that was begun outside a task; `held_by` is what it waits for, None for a task."""
+    try:
+        if held_by is None:
+            held_by = work.send(None)
+        while True:
+            try:
+                result = yield held_by
+            except BaseException as e:
+                held_by = work.throw(e)
+            else:
+                held_by = work.send(result)
+    except StopIteration:
+        return
