@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
+from strongroom.api.aside import LARGE
 from strongroom.audit.device import Device, go_quote, reason_of, refuse
 from strongroom.audit.disks import remote
 from strongroom.audit.pump import Pump
@@ -107,7 +108,13 @@ class FileDevice(Device):
             raise OSError(errno.EBADF, "the device is closed")
         now = time.monotonic()
         # What the thread has begun it finishes first: file and position are never in two hands.
-        if self._pump.busy or now < self._slow_until or now >= self._next_check or self._to_rotate(len(line), now):
+        if (
+            self._pump.busy
+            or now < self._slow_until
+            or now >= self._next_check
+            or len(line) > LARGE
+            or self._to_rotate(len(line), now)
+        ):
             self._finish()
             await self._pump.run(lambda: self._write(line))
             return

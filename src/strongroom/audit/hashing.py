@@ -24,6 +24,8 @@ from strongroom.crypto.mac import HMACSHA256
 REMEMBERED: Final = 4096
 SHORT: Final = 1024
 LASTING: Final = 64
+#: Longer texts are hashed in pieces of so many characters.
+PIECE: Final = 1 << 20
 
 #: Tuned keys of a mount without any.
 NO_KEYS: Final[frozenset[str]] = frozenset()
@@ -44,15 +46,20 @@ class Salt:
     Several threads may use it: what it remembers it forgets in one step, all at once.
     """
 
-    __slots__ = ("_hex", "_hidden", "_known")
+    __slots__ = ("_hex", "_hidden", "_known", "_mac")
 
     def __init__(self, salt: str) -> None:
-        self._hex = HMACSHA256(salt.encode()).hex
+        self._mac = HMACSHA256(salt.encode())
+        self._hex = self._mac.hex
         self._known: dict[str, str] = {}
         self._hidden: dict[bytes, msgspec.Raw] = {}
 
     def __call__(self, text: str) -> str:
         """Hash a text."""
+        if len(text) > PIECE:
+            # A second copy of a large text would take longer than its hash.
+            pieces = (text[at : at + PIECE].encode("utf-8", "surrogatepass") for at in range(0, len(text), PIECE))
+            return "hmac-sha256:" + self._mac.hex_of(pieces)
         return self.of_bytes(text.encode("utf-8", "surrogatepass"))
 
     def of_bytes(self, value: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Final
 
 BLOCK_BYTES: Final = 64
@@ -22,5 +23,13 @@ class HMACSHA256:
         """The HMAC of a value, in hex."""
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(value)
+        outer.update(inner.digest())
+        return outer.hexdigest()
+
+    def hex_of(self, pieces: Iterable[bytes]) -> str:
+        """The HMAC of a value that comes in pieces, in hex."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        for piece in pieces:
+            inner.update(piece)
         outer.update(inner.digest())
         return outer.hexdigest()

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from strongroom.api.aside import LARGE
 from strongroom.errors import BadRequest
 from strongroom.server.urls import parse_query
 
@@ -49,8 +50,15 @@ def _parse_json(body: bytes) -> Parameters:
         raise _unreadable(_TOO_DEEP) from None
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _deeper_than(data, MAX_DEPTH):
         raise _unreadable(_TOO_DEEP)
+    if len(body) > LARGE:
+        return data, {name: _own(value, len(body)) for name, value in raw.items()}
     # Copies, since a view would keep the whole body alive in every cache that holds a value of it.
     return data, {name: value.copy() for name, value in raw.items()}
+
+
+def _own(value: msgspec.Raw, body_bytes: int) -> msgspec.Raw:
+    """A copy of a value, unless it is most of the body anyway."""
+    return value if memoryview(value).nbytes * 2 > body_bytes else value.copy()
 
 
 def _parse_form(body: bytes) -> Parameters:

@@ -20,7 +20,10 @@ from strongroom.server.answer import Answer, HeaderList
 JSON = "application/json"
 SERVER = "Strongroom"
 
-_encode = msgspec.json.Encoder(enc_hook=encode_hook).encode
+_encoder = msgspec.json.Encoder(enc_hook=encode_hook)
+_encode = _encoder.encode
+#: With a newline behind it, without another copy of a large answer.
+_encode_lines = _encoder.encode_lines
 _decode_flat = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -87,7 +90,7 @@ class Renderer:
             response.warnings or None,
             None if response.auth is None else _auth(response.auth),
         )
-        body = _encode(_flat(envelope) if response.flat else envelope) + b"\n"
+        body = _encode_lines((_flat(envelope) if response.flat else envelope,))
         status = response.status or 200
         return Answer(status, self._with(self._headers_json(status), response.headers), body)
 
