@@ -48,10 +48,13 @@ def _parse_json(body: bytes) -> Parameters:
         raise _unreadable("invalid UTF-8") from None
     except RecursionError:
         raise _unreadable(_TOO_DEEP) from None
+    if len(body) > LARGE:
+        # Without counting: in a large body that takes longer than to look.
+        if _deeper_than(data, MAX_DEPTH):
+            raise _unreadable(_TOO_DEEP)
+        return data, {name: _own(value, len(body)) for name, value in raw.items()}
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _deeper_than(data, MAX_DEPTH):
         raise _unreadable(_TOO_DEEP)
-    if len(body) > LARGE:
-        return data, {name: _own(value, len(body)) for name, value in raw.items()}
     # Copies, since a view would keep the whole body alive in every cache that holds a value of it.
     return data, {name: value.copy() for name, value in raw.items()}
 

@@ -142,7 +142,7 @@ class Site:
                 answer = self._renderer.error(request_id, Unavailable("context deadline exceeded"))
             if self.retiring and scope.http_version[:1] == "1":
                 answer = answer._replace(headers=[*answer.headers, ("connection", "close")])
-            if isinstance(answer.body, bytes):
+            if isinstance(answer.body, bytes) and len(answer.body) <= LARGE:
                 self._send(wire, answer, request_id)
             else:
                 await self._unlimited()
@@ -216,23 +216,27 @@ class Site:
 
     async def _read(self, scope: Scope, wire: Wire, headers: Mapping[str, str]) -> bytes:
         """The body; raises `TooLarge` before more than the limit is in memory."""
-        length = headers.get("content-length")
+        length, announced = headers.get("content-length"), 0
         if length is not None:
-            check_size(int(length) if length.isdecimal() else 0, self._rules)
-            try:
-                body = await wire()
-            except self._service.closed:
-                raise _cut_short() from None
-            check_size(len(body), self._rules)
-            return body
-        if scope.http_version[:1] == "1" and "transfer-encoding" not in headers:
+            announced = int(length) if length.isdecimal() else 0
+            check_size(announced, self._rules)
+            if announced <= LARGE:
+                try:
+                    body = await wire()
+                except self._service.closed:
+                    raise _cut_short() from None
+                check_size(len(body), self._rules)
+                return body
+        elif scope.http_version[:1] == "1" and "transfer-encoding" not in headers:
             return b""  # HTTP/1 has no other way to announce a body: nothing to wait for
         chunks, size = [], 0
         async for chunk in self._chunks(wire):
             size += len(chunk)
             check_size(size, self._rules)
             chunks.append(chunk)
-        return b"".join(chunks)
+        if size < announced:
+            raise _cut_short()
+        return await aside(b"".join, chunks) if size > LARGE else b"".join(chunks)
 
     async def _chunks(self, wire: Wire) -> AsyncIterator[bytes]:
         # RSGI's own iterator may be asked for only once, which `async for` over an iterator does a second time.
@@ -254,15 +258,24 @@ class Site:
             self._service.log.debug("request %s: the client left before its answer", request_id)
 
     async def _stream(self, wire: Wire, answer: Answer, request_id: str) -> None:
-        assert not isinstance(answer.body, bytes)
+        body, headers = answer.body, list(answer.headers)
+        if isinstance(body, bytes):
+            headers.append(("content-length", str(len(body))))
+            body = _slices(body)
         try:
-            transport = wire.response_stream(answer.status, list(answer.headers))
-            async for chunk in answer.body:
+            transport = wire.response_stream(answer.status, headers)
+            async for chunk in body:
                 await transport.send_bytes(chunk)
         except self._service.closed:
             self._service.log.debug("request %s: the client left during its answer", request_id)
         except Exception as e:
             self._service.log.error("request %s: the answer broke off", request_id, exc_info=e)
+
+
+async def _slices(body: bytes) -> AsyncIterator[bytes]:
+    """A large answer, a part at a time: taken over as a whole it would hold up all others."""
+    for at in range(0, len(body), LARGE):
+        yield body[at : at + LARGE]
 
 
 def _cut_short() -> BadRequest:
