@@ -56,7 +56,8 @@ class Flags:
     terse: bool = False
     """A wrong method is refused with an empty list of errors."""
     effectless: bool = False
-    """Changes nothing anywhere: its request may be put on record together with its answer."""
+    """Changes nothing beyond its own storage, and that seldom: its request may be put on record together with its
+    answer, or before what it stores."""
     raw_body: bool = False
     """Its body is handed over as bytes, in chunks."""
     wrapping: bool = False

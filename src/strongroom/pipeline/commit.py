@@ -17,6 +17,8 @@ async def commit(call: Call) -> None:
     if call.transaction.pending:
         if call.mount is not None and call.live.mounts.by_uuid(call.mount.entry.uuid) is None:
             raise NoRoute(call.request.path)  # unmounted meanwhile: nobody would ever find or remove what it wrote
+        if call.exchange is not None and call.exchange.held:
+            await call.live.audits.broker.release(call.exchange)  # nothing changes before it is on record
         await to_the_end(_finish(call))
     elif isinstance(call.context, SystemContext) and call.context.after:
         await to_the_end(_finish(call))

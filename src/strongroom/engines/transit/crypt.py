@@ -91,7 +91,7 @@ async def _exists(ctx: Context, args: EncryptArgs) -> bool:
     return await find(ctx, args.name) is not None
 
 
-@transit.write("encrypt/{name}", exists=_exists)
+@transit.write("encrypt/{name}", exists=_exists, effectless=True)
 async def encrypt(ctx: Context, args: EncryptArgs) -> dict[str, Any] | Response:
     """Encrypt.
 
@@ -178,7 +178,7 @@ def _upsert_algorithm(args: EncryptArgs, derived: bool) -> Algorithm:
     raise BadRequest(f"unknown key type {args.type[:32]}")
 
 
-@transit.write("decrypt/{name}")
+@transit.write("decrypt/{name}", effectless=True)
 async def decrypt(ctx: Context, args: DecryptArgs) -> dict[str, Any] | Response:
     """Decrypt."""
     if args.batch_input is not None:
@@ -231,7 +231,7 @@ def _decrypts(key: Key) -> Callable[[batch.DecryptItem, int], dict[str, Any]]:
     return work
 
 
-@transit.write("rewrap/{name}")
+@transit.write("rewrap/{name}", effectless=True)
 async def rewrap(ctx: Context, args: RewrapArgs) -> dict[str, Any]:
     """Decrypt and encrypt again with the latest or a chosen version, without showing the plaintext."""
     if args.batch_input is not None:
@@ -278,7 +278,7 @@ def _rewraps(key: Key) -> Callable[[batch.DecryptItem, int], dict[str, Any]]:
     return work
 
 
-@transit.write("datakey/{form:segment}/{name}")
+@transit.write("datakey/{form:segment}/{name}", effectless=True)
 async def data_key(ctx: Context, args: DataKeyArgs) -> dict[str, Any]:
     """Make a random key for use elsewhere, encrypted with this one."""
     if args.form not in ("plaintext", "wrapped"):

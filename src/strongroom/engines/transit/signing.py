@@ -220,5 +220,5 @@ async def make_hmac(ctx: Context, args: HmacArgs) -> dict[str, Any]:
 
 
 for _path, _handler in (("sign", sign), ("verify", verify), ("hmac", make_hmac)):
-    transit.write(f"{_path}/{{name}}")(_handler)
-    transit.write(f"{_path}/{{name}}/{{urlalgorithm:segment}}")(_handler)
+    transit.write(f"{_path}/{{name}}", effectless=True)(_handler)
+    transit.write(f"{_path}/{{name}}/{{urlalgorithm:segment}}", effectless=True)(_handler)

@@ -96,9 +96,9 @@ async def hash_input(ctx: Context, args: HashArgs) -> dict[str, Any]:
 
 
 for _pattern in ("random", "random/{place:segment}", "random/{place:segment}/{urlbytes:segment}"):
-    transit.write(_pattern)(random)
+    transit.write(_pattern, effectless=True)(random)
 for _pattern in ("hash", "hash/{urlalgorithm:segment}"):
-    transit.write(_pattern)(hash_input)
+    transit.write(_pattern, effectless=True)(hash_input)
 
 
 @transit.read("cache-config")
