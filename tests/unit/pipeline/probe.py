@@ -253,6 +253,13 @@ def _add_answers(engine: Engine[Context]) -> None:
         """Outside the envelope."""
         return Response(bare={"bare": SECRET, "count": 3})
 
+    @engine.write("seldom/{name}", effectless=True)
+    async def seldom(ctx: Context, args: PutArgs) -> Any:
+        """Store something, if it is not empty."""
+        if args.value:
+            ctx.storage.put(args.name, args.value.encode())
+        return {"value": args.value}
+
     @engine.read("nothing")
     async def nothing(ctx: Context) -> None:
         """Nothing."""
