@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -64,6 +64,9 @@ def encode_hook(value: object) -> object:
     if isinstance(value, (set, frozenset)):
         return sorted(value)
     raise TypeError(f"cannot encode {type(value).__name__}")
+
+
+_encode: Final = msgspec.json.Encoder(enc_hook=encode_hook).encode
 
 
 class Request:
@@ -211,6 +214,14 @@ class Response:
     bare: Mapping[str, Any] | msgspec.Struct | bytes | AsyncIterator[bytes] | None = field(default=None, repr=False)
     content_type: str = "application/json"
     flat: bool = False
+    _text: bytes | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def text(self) -> bytes:
+        """The data as JSON, made once: the client and the audit log get the same."""
+        if self._text is None:
+            self._text = _encode(self.data)
+        return self._text
 
     @property
     def plain(self) -> bool:

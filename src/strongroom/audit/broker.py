@@ -18,7 +18,7 @@ log = logging.getLogger("strongroom.audit")
 #: Seconds between two reports on the same failing device.
 REPORT_EVERY = 10.0
 
-Line = Callable[[Formatter, Exchange, Mapping[str, bool], str], bytes]
+Line = Callable[[Formatter, Exchange, Mapping[str, bool], bytes], bytes]
 
 
 class _Trouble:
@@ -41,7 +41,7 @@ class Broker:
         self.headers: dict[str, bool] = {}
         self._trouble: dict[str, _Trouble] = {}
         self._second = -1
-        self._second_text = ""
+        self._second_text = b""
 
     def add(self, device: Device) -> None:
         """Give a device every line from now on."""
@@ -60,13 +60,16 @@ class Broker:
             await self._record(exchange, Formatter.request)
 
     def hold(self, exchange: Exchange) -> None:
-        """Make the lines of a request that changes nothing, to be written in one with those of its answer.
+        """Have the lines of a request that changes nothing written in one with those of its answer.
 
         A crash in between loses the record of a request that nobody got an answer to, and that did nothing.
         """
-        now = self._now()
-        for device in self.devices:
-            exchange.held[device.formatter] = device.formatter.request(exchange, self.headers, now)
+        exchange.held = self._now()
+
+    async def release(self, exchange: Exchange) -> None:
+        """Write the lines that `hold` made: the request stores something after all. Raises as `request` does."""
+        then, exchange.held = exchange.held, b""
+        await self._record(exchange, lambda formatter, same, headers, _: formatter.request(same, headers, then))
 
     async def response(self, exchange: Exchange) -> None:
         """Record an outcome before the client hears of it; raises `InternalError` as `request` does."""
@@ -82,16 +85,16 @@ class Broker:
         recorded = False
         for device in self.devices:
             try:
+                form = device.formatter
                 if exchange.request.large:
-                    line = await aside(make, device.formatter, exchange, self.headers, now)
+                    await device.write(await aside(make, form, exchange, self.headers, now))
+                elif not exchange.held:
+                    await device.write(make(form, exchange, self.headers, now))
+                elif device.joins:
+                    await device.write(form.both(exchange, self.headers, now))
                 else:
-                    line = make(device.formatter, exchange, self.headers, now)
-                held = exchange.held.get(device.formatter, b"")
-                if held and device.joins:
-                    line = held + line
-                elif held:
-                    await device.write(held)
-                await device.write(line)
+                    await device.write(form.held(exchange, self.headers))
+                    await device.write(make(form, exchange, self.headers, now))
             except OSError as e:
                 self._failed(device, reason_of(e))
             except Exception as e:
@@ -118,10 +121,10 @@ class Broker:
         if trouble is not None:
             log.warning("audit device %s writes again; it has lost %d lines", device.path, trouble.lost)
 
-    def _now(self) -> str:
+    def _now(self) -> bytes:
         second, fraction = divmod(self._clock.now_ns(), 1_000_000_000)
         if second != self._second:
-            self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
             self._second = second
         # All nine digits, unlike Go, so that lines sort as text.
-        return f"{self._second_text}.{fraction:09d}Z"
+        return b"%b.%09dZ" % (self._second_text, fraction)

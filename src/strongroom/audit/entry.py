@@ -31,9 +31,12 @@ from strongroom.audit.hashing import NO_KEYS
 from strongroom.errors import RequestError
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Identity:
-    """Who asks, as the audit log tells it. `ttl` in seconds (0 for none), `issue_time` in Unix nanoseconds."""
+    """Who asks, as the audit log tells it. `ttl` in seconds (0 for none), `issue_time` in Unix nanoseconds.
+
+    Who hands over the same object again spares the devices making the same text of it again.
+    """
 
     accessor: str = ""
     display_name: str = ""
@@ -68,8 +71,8 @@ class Exchange:
     response: Response | None = None
     non_hmac_request_keys: Collection[str] = NO_KEYS
     non_hmac_response_keys: Collection[str] = NO_KEYS
-    #: Lines of the request that wait for those of its answer, by device.
-    held: dict[object, bytes] = field(default_factory=dict, repr=False)
+    #: The time of the request's line, if that waits for the answer's; else empty.
+    held: bytes = b""
     #: What both lines of a device have in common, encoded: `auth` and `request`, by the device's formatter.
     blocks: dict[object, tuple[bytes, bytes]] = field(default_factory=dict, repr=False)
 

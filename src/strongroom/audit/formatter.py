@@ -32,8 +32,9 @@ from strongroom.errors import MULTI, RequestError, UnsupportedOperation, Unsuppo
 
 _encode = msgspec.json.Encoder(enc_hook=encode_hook).encode
 
-#: How many parts of lines a device remembers.
+#: How many parts of lines a device remembers, of each kind; how long an answer may be, in bytes.
 PARTS = 4096
+SHORT = 1024
 
 _ROOT = NamespaceBlock()
 _NOBODY = Identity()
@@ -67,18 +68,28 @@ class Formatter:
     prefix: str = ""
     jsonx: bool = False
     #: Encoded parts of lines that return with request after request, by all that is in them; hashes, no secrets.
-    _parts: dict[tuple[object, ...], bytes] = field(default_factory=dict, repr=False)
+    _parts: dict[tuple[object, ...], tuple[bytes, bytes]] = field(default_factory=dict, repr=False)
+    #: Encoded answers, by where they came from and what was in them.
+    _answers: dict[tuple[object, ...], bytes] = field(default_factory=dict, repr=False)
 
     bare_headers: ClassVar[dict[str, list[str]]] = {"Cache-Control": ["no-store"]}
 
-    def request(self, exchange: Exchange, headers: Mapping[str, bool], time: str) -> bytes:
+    def request(self, exchange: Exchange, headers: Mapping[str, bool], time: bytes) -> bytes:
         """The line of a request; `headers` are the configured ones, true for those to hash."""
         auth, request = self._blocks(exchange, headers)
         error = exchange.error
         tail = b"" if error is None else _error(error, error.kind)
         return self._line(time, b"request", auth, request, tail)
 
-    def response(self, exchange: Exchange, headers: Mapping[str, bool], time: str) -> bytes:
+    def held(self, exchange: Exchange, headers: Mapping[str, bool]) -> bytes:
+        """The line of a request that was held back, as it would have been then."""
+        return self._line(exchange.held, b"request", *self._blocks(exchange, headers), b"")
+
+    def both(self, exchange: Exchange, headers: Mapping[str, bool], time: bytes) -> bytes:
+        """The line of a request that was held back, and that of its answer."""
+        return self.held(exchange, headers) + self.response(exchange, headers, time)
+
+    def response(self, exchange: Exchange, headers: Mapping[str, bool], time: bytes) -> bytes:
         """The line of an answer."""
         auth, request = self._blocks(exchange, headers)
         response, error = exchange.response, exchange.error
@@ -92,68 +103,49 @@ class Formatter:
             tail += _error(error, MULTI.format(kind) if kind and kind not in REASONED else kind)
         return self._line(time, b"response", auth, request, tail)
 
-    def _line(self, time: str, kind: bytes, auth: bytes, request: bytes, tail: bytes) -> bytes:
-        line = b'{"time":"%b","type":"%b","auth":%b,"request":%b%b}' % (time.encode(), kind, auth, request, tail)
+    def _line(self, time: bytes, kind: bytes, auth: bytes, request: bytes, tail: bytes) -> bytes:
+        line = b'{"time":"%b","type":"%b","auth":%b,"request":%b%b}\n' % (time, kind, auth, request, tail)
         if self.jsonx:
-            line = to_jsonx(line)
-        return b"%b%b\n" % (self.prefix.encode(), line)
+            line = to_jsonx(line) + b"\n"
+        return self.prefix.encode() + line if self.prefix else line
 
     def _blocks(self, exchange: Exchange, headers: Mapping[str, bool]) -> tuple[bytes, bytes]:
+        """What both lines have in common: `auth` and `request`."""
         known = exchange.blocks.get(self)
         if known is None:
-            known = self._auth_part(exchange), self._request_part(exchange, headers)
+            request, who, mount = exchange.request, exchange.identity, exchange.mount
+            if who is None or mount is None or headers or not request.path:
+                known = _encode(self._auth(exchange)), _encode(self._request(exchange, headers))
+            else:
+                known = self._common_blocks(exchange, who, mount)
             exchange.blocks[self] = known
         return known
 
-    def _auth_part(self, exchange: Exchange) -> bytes:
-        who = exchange.identity
-        if who is None or who.metadata or who.identity_policies:
-            return _encode(self._auth(exchange))
-        key = (
-            *(exchange.request.token, who.accessor, who.display_name, tuple(who.policies), tuple(who.token_policies)),
-            *(exchange.allowed, tuple(exchange.granting), who.remaining_uses, who.entity_id, who.token_type),
-            *(who.ttl, who.issue_time),
-        )
-        return self._parts.get(key) or self._remember(key, _encode(self._auth(exchange)))
-
-    def _request_part(self, exchange: Exchange, headers: Mapping[str, bool]) -> bytes:
-        """The block of a request: what stays the same from one to the next, with what does not around it."""
-        request, who, mount = exchange.request, exchange.identity, exchange.mount
-        if who is None or mount is None or headers or not request.path:
-            return _encode(self._request(exchange, headers))
-        operation = exchange.operation or request.operation
-        key = (
-            request.token,
-            who.accessor,
-            who.entity_id,
-            tuple(who.token_policies),
-            operation,
-            mount.accessor,
-            mount.path,
-        )
-        same = self._parts.get(key)
-        if same is None:
-            block = self._request(Exchange(_bare(request, operation), mount, who), headers)
-            same = self._remember(key, _encode(block).removeprefix(b'{"id":"",').removesuffix(b"}"))
-        data = self._request_data(request, exchange.non_hmac_request_keys) if request.data else None
-        rest = b"" if data is None else b',"data":' + _encode(data)
+    def _common_blocks(self, exchange: Exchange, who: Identity, mount: MountInfo) -> tuple[bytes, bytes]:
+        """The same of parts that stay from one request to the next, with what does not put in."""
+        request, operation = exchange.request, exchange.operation or exchange.request.operation
+        key = (who, mount.path, mount.accessor, operation, exchange.allowed, exchange.granting, request.token)
+        known = self._parts.get(key)
+        if known is None:
+            block = _encode(self._request(Exchange(_bare(request, operation), mount, who), {}))
+            known = _encode(self._auth(exchange)), block.removeprefix(b'{"id":"",').removesuffix(b"}")
+            _keep(self._parts, key, known)
+        auth, same = known
+        rest = b""
+        if request.data:
+            rest = b',"data":' + _encode(self._request_data(request, exchange.non_hmac_request_keys))
         if request.remote_address:
             rest += b',"remote_address":' + _encode(request.remote_address)
         if request.remote_port:
             rest += b',"remote_port":%d' % request.remote_port
         if request.wrap_ttl:
             rest += b',"wrap_ttl":%d' % request.wrap_ttl
-        return b'{"id":%b,%b,"path":%b%b}' % (_encode(request.id), same, _encode(request.path), rest)
-
-    def _remember(self, key: tuple[object, ...], part: bytes) -> bytes:
-        if len(self._parts) >= PARTS:
-            self._parts.clear()
-        self._parts[key] = part
-        return part
+        return auth, b'{"id":%b,%b,"path":%b%b}' % (_encode(request.id), same, _encode(request.path), rest)
 
     def forget(self) -> None:
         """Drop what is remembered."""
         self._parts.clear()
+        self._answers.clear()
         self.salt.forget()
 
     def _token(self, text: str) -> str:
@@ -248,14 +240,16 @@ class Formatter:
         response, mount = exchange.response, exchange.mount
         if mount is None or exchange.error is not None or response is None or not response.plain:
             return _encode(self._response(exchange))
-        key = (mount.accessor, mount.path)
-        same = self._parts.get(key)
-        if same is None:
-            block = ResponseBlock()
-            _place(block, mount)
-            same = self._remember(key, _encode(block).removesuffix(b"}"))
-        data = self._response_data(response.data, exchange)
-        return same + b"}" if data is None else b'%b,"data":%b}' % (same, _encode(data))
+        request, text = exchange.request, response.text
+        if len(text) > SHORT:
+            return _encode(self._response(exchange))
+        # One path's answers with the same text are of the same kinds, and so hide the same.
+        key = (request.path, mount.accessor, request.operation, exchange.non_hmac_response_keys, text)
+        known = self._answers.get(key)
+        if known is None:
+            known = _encode(self._response(exchange))
+            _keep(self._answers, key, known)
+        return known
 
     def _response(self, exchange: Exchange) -> ResponseBlock:
         block = ResponseBlock()
@@ -321,6 +315,12 @@ class Formatter:
             creation_path=wrap.creation_path,
             wrapped_accessor=self._accessor(wrap.wrapped_accessor),
         )
+
+
+def _keep(known: dict[tuple[object, ...], Any], key: tuple[object, ...], part: Any) -> None:
+    if len(known) >= PARTS:
+        known.clear()
+    known[key] = part
 
 
 def _bare(request: Request, operation: Operation) -> Request:

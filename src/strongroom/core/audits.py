@@ -15,7 +15,7 @@ import msgspec
 from strongroom.api.messages import Operation, Request
 from strongroom.audit.broker import Broker
 from strongroom.audit.device import Device, MissingDevice, go_quote, option_bool, reason_of, refuse
-from strongroom.audit.entry import Exchange
+from strongroom.audit.entry import Exchange, Identity
 from strongroom.audit.registry import make_device
 from strongroom.clock import new_uuid
 from strongroom.errors import BadRequest
@@ -23,6 +23,7 @@ from strongroom.storage.transaction import Transaction
 
 if TYPE_CHECKING:
     from strongroom.core.live import Live
+    from strongroom.core.token_model import TokenEntry
 
 log = logging.getLogger("strongroom.audit")
 
@@ -66,6 +67,8 @@ class Audits:
     def __init__(self, live: Live) -> None:
         self._live = live
         self.broker = Broker(live.clock)
+        #: Tokens as the devices are told of them, by the tokens' keys.
+        self.identities: dict[str, tuple[TokenEntry, Identity]] = {}
         self._entries: dict[str, DeviceEntry] = {}
         #: Opened for an entry that is not yet durable.
         self._opened: Device | None = None

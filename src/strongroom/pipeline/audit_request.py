@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from strongroom.audit.entry import Exchange, Identity
+from strongroom.core.tokens import TokenEntry
 from strongroom.pipeline.call import Call
+
+#: How many tokens' identities are kept at hand.
+IDENTITIES = 1024
 
 
 async def audit_request(call: Call) -> None:
@@ -23,19 +27,7 @@ def make_exchange(call: Call) -> Exchange:
     token, decision, mount = call.token, call.decision, call.mount
     exchange = Exchange(call.request, error=call.refusal)
     if token is not None:
-        exchange.identity = Identity(
-            accessor=token.accessor,
-            display_name=token.display_name,
-            policies=call.caller.policies,
-            token_policies=token.policies,
-            identity_policies=call.identity.policies if call.identity is not None else (),
-            metadata=token.meta,
-            entity_id=token.entity_id,
-            token_type=token.type,
-            ttl=token.last_ttl,
-            issue_time=token.creation_ns,
-            remaining_uses=call.uses_left,
-        )
+        exchange.identity = _identity(call, token)
     elif call.flags.wrapping and call.request.token:
         exchange.identity = Identity()  # a spent wrapping token is nobody's, and yet what the entry is about
     if decision is not None:
@@ -48,3 +40,31 @@ def make_exchange(call: Call) -> Exchange:
         exchange.non_hmac_request_keys = mount.non_hmac_request
         exchange.non_hmac_response_keys = mount.non_hmac_response
     return exchange
+
+
+def _identity(call: Call, token: TokenEntry) -> Identity:
+    """Who asks; the same object as long as nothing about the token and its entity changes."""
+    known, key = call.live.audits.identities, token.key
+    policies, inherited = call.caller.policies, call.identity.policies if call.identity is not None else ()
+    found = known.get(key)
+    if found is not None and found[0] is token:
+        who = found[1]
+        if (who.policies, who.identity_policies, who.remaining_uses) == (policies, inherited, call.uses_left):
+            return who
+    who = Identity(
+        accessor=token.accessor,
+        display_name=token.display_name,
+        policies=policies,
+        token_policies=token.policies,
+        identity_policies=inherited,
+        metadata=token.meta,
+        entity_id=token.entity_id,
+        token_type=token.type,
+        ttl=token.last_ttl,
+        issue_time=token.creation_ns,
+        remaining_uses=call.uses_left,
+    )
+    if len(known) >= IDENTITIES:
+        known.clear()
+    known[key] = token, who
+    return who

@@ -85,7 +85,7 @@ class Renderer:
             "" if lease is None else lease.id,
             False if lease is None else lease.renewable,
             0 if lease is None else lease.duration,
-            response.data,
+            None if response.data is None else msgspec.Raw(response.text),
             None if response.wrap is None else _wrap(response.wrap),
             response.warnings or None,
             None if response.auth is None else _auth(response.auth),

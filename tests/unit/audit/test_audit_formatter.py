@@ -30,7 +30,7 @@ from strongroom.errors import (
 )
 
 SALT = "0b2f6c1e-2f2b-4f3e-9a39-1d2c3b4a5f6e"
-TIME = "2025-01-07T10:30:00.000000001Z"
+TIME = b"2025-01-07T10:30:00.000000001Z"
 MOUNT = MountInfo("secret/", "kv", "uuid", "kv_abcdef01")
 TOKEN = "hvs.CAESIJ-secret-token"
 
@@ -109,8 +109,8 @@ def test_a_read_makes_the_documented_lines() -> None:
         **mount["mount_running_plugin_version"],
         "data": {"data": {"api_key": hashed("sk-1")}, "metadata": {"version": 3}},
     }
-    first = {"time": TIME, "type": "request", "auth": auth, "request": asked}
-    second = {"time": TIME, "type": "response", "auth": auth, "request": asked, "response": answer}
+    first = {"time": TIME.decode(), "type": "request", "auth": auth, "request": asked}
+    second = {"time": TIME.decode(), "type": "response", "auth": auth, "request": asked, "response": answer}
     form = Formatter(Salt(SALT))
     # As text: the order of the keys is part of what searches rely on.
     assert form.request(exchange, {}, TIME).decode() == json.dumps(first, separators=(",", ":")) + "\n"
@@ -128,7 +128,7 @@ def test_the_client_id_of_a_token_without_entity_is_vaults() -> None:
 def test_the_test_line_has_nothing_but_what_it_needs() -> None:
     exchange = Exchange(Request(id="req-1", operation=Operation.UPDATE, path="sys/audit/test"))
     assert lines(exchange)[0] == {
-        "time": TIME,
+        "time": TIME.decode(),
         "type": "request",
         "auth": {"token_type": "default"},
         "request": {"id": "req-1", "operation": "update", "namespace": {"id": "root"}, "path": "sys/audit/test"},
@@ -386,7 +386,7 @@ def test_jsonx_is_the_lines_xml() -> None:
         '<json:object name="namespace"><json:string name="id">root</json:string></json:object>'
         '<json:string name="operation">update</json:string><json:string name="path">a&lt;b</json:string>'
         '<json:number name="remote_port">5</json:number></json:object>'
-        f'<json:string name="time">{TIME}</json:string><json:string name="type">request</json:string>\n'
+        f'<json:string name="time">{TIME.decode()}</json:string><json:string name="type">request</json:string>\n'
     )
 
 
@@ -401,3 +401,31 @@ def test_the_documents_searches_find_what_they_say() -> None:
         '"service_account_name":"workflow-service"',
     ):
         assert all(search in line for line in log)
+
+
+def test_what_is_remembered_of_an_answer_holds_only_for_what_was_asked_then() -> None:
+    form, mount = Formatter(Salt(SALT)), MountInfo(path="secret/", type="kv", uuid="u", accessor="kv_1")
+
+    def data(path: str, answer: dict[str, Any], *keys: str) -> Any:
+        asked = Exchange(
+            request(path=path), mount, owner(), response=Response(data=answer), non_hmac_response_keys=frozenset(keys)
+        )
+        return json.loads(form.response(asked, {}, TIME))["response"]["data"]
+
+    for _ in range(2):
+        assert data("secret/a", {"k": "v"}) == {"k": hashed("v")}
+        assert data("secret/a", {"k": "w"}) == {"k": hashed("w")}
+        assert data("secret/a", {"k": "v"}, "k") == {"k": "v"}
+        assert data("secret/b", {"k": Timestamp(0)}) == {"k": "1970-01-01T00:00:00Z"}
+
+
+def test_what_is_remembered_of_a_token_goes_with_its_identity() -> None:
+    form, mount = Formatter(Salt(SALT)), MountInfo(path="secret/", type="kv", uuid="u", accessor="kv_1")
+
+    def auth(who: Identity, **more: Any) -> Any:
+        return json.loads(form.request(Exchange(request(), mount, who, **more), {}, TIME))["auth"]
+
+    first, renewed = owner(ttl=60), owner(ttl=120)
+    assert [auth(who).get("token_ttl") for who in (first, first, renewed, first)] == [60, 60, 120, 60]
+    assert auth(first, allowed=True, granting=("a",))["policy_results"]["granting_policies"][0]["name"] == "a"
+    assert auth(first, allowed=False)["policy_results"] == {"allowed": False}

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from strongroom.api.messages import Auth, Operation, Request, Response, Timestamp, WrapInfo, encode_hook
 from strongroom.audit.entry import Exchange, Identity
 from strongroom.audit.formatter import Formatter
-from strongroom.audit.hashing import REMEMBERED, Salt, conceal, expose, fields_of
+from strongroom.audit.hashing import NO_KEYS, REMEMBERED, Salt, conceal, expose, fields_of
 
 SALT = "0b2f6c1e-2f2b-4f3e-9a39-1d2c3b4a5f6e"
 
@@ -109,7 +109,7 @@ def test_a_requests_numbers_are_hashed_as_they_were_written() -> None:
         data={"f": 1.5, "deep": {"n": [7]}, "plain": 8, "user": 9},
         raw={"f": msgspec.Raw(b"1.50"), "deep": msgspec.Raw(b'{"n": [7.0]}')},
     )
-    line = Formatter(Salt(SALT)).request(Exchange(asked, non_hmac_request_keys={"user"}), {}, "now")
+    line = Formatter(Salt(SALT)).request(Exchange(asked, non_hmac_request_keys={"user"}), {}, b"now")
     assert json.loads(line)["request"]["data"] == {
         "f": h("1.50"),
         "deep": {"n": [h("7.0")]},
@@ -222,7 +222,7 @@ def exchanges(draw: st.DrawFn) -> Exchange:
 def test_no_secret_is_in_a_line(exchange: Exchange, elide: bool, jsonx: bool) -> None:
     form = Formatter(Salt(SALT), elide_list_responses=elide, jsonx=jsonx)
     for make in (form.request, form.response):
-        line = make(exchange, {"x-secret": True}, "2025-01-07T10:30:00Z")
+        line = make(exchange, {"x-secret": True}, b"2025-01-07T10:30:00Z")
         assert line.count(b"\n") == 1
         assert b"s3cr3t" not in line
         if not jsonx:
@@ -231,7 +231,7 @@ def test_no_secret_is_in_a_line(exchange: Exchange, elide: bool, jsonx: bool) ->
 
 @given(exchanges())
 def test_a_requests_numbers_are_not_in_a_line(exchange: Exchange) -> None:
-    line = Formatter(Salt(SALT)).request(exchange, {}, "2025-01-07T10:30:00Z")
+    line = Formatter(Salt(SALT)).request(exchange, {}, b"2025-01-07T10:30:00Z")
     numbers = [n for n in json.loads(line)["request"].get("data", {}).values() if isinstance(n, int)]
     assert [n for n in numbers if not isinstance(n, bool)] == []
 
@@ -240,7 +240,21 @@ def test_a_requests_numbers_are_not_in_a_line(exchange: Exchange) -> None:
 def test_log_raw_is_json_on_one_line(exchange: Exchange) -> None:
     form = Formatter(Salt(SALT), log_raw=True)
     for make in (form.request, form.response):
-        line = make(exchange, {}, "2025-01-07T10:30:00Z")
+        line = make(exchange, {}, b"2025-01-07T10:30:00Z")
         assert line.count(b"\n") == 1
         json.loads(line)
         assert b"hmac-sha256" not in line
+
+
+@pytest.mark.parametrize(
+    ("stored", "hidden"),
+    [
+        (b'{"n": -0}', "-0"),
+        (b'{"n": 1.50}', "1.50"),
+        (b'{"n": 1E+2}', "1E+2"),
+        (b'{"n": 123456789012345678901234567890}', "123456789012345678901234567890"),
+    ],
+)
+def test_a_stored_number_is_hashed_in_the_digits_of_its_author(stored: bytes, hidden: str) -> None:
+    salt = Salt(SALT)
+    assert conceal(msgspec.Raw(stored), salt, NO_KEYS) == {"n": salt(hidden)}
