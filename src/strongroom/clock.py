@@ -51,10 +51,12 @@ def new_uuid() -> str:
     return str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
 
 
-def random_text(length: int) -> str:
-    """That many random characters from `[0-9A-Za-z]`, each drawn evenly."""
-    # 248 = 4 * 62: bytes above are thrown away so that no character is likelier than another.
+def random_text(length: int, alphabet: str = ALPHANUMERIC) -> str:
+    """That many random characters of an alphabet of up to 256, each drawn evenly."""
+    size = len(alphabet)
+    # Bytes above the last whole multiple are thrown away, so that no character is likelier than another.
+    end = 256 - 256 % size
     out = ""
     while len(out) < length:
-        out += "".join(ALPHANUMERIC[b % 62] for b in secrets.token_bytes(length * 2) if b < 248)
+        out += "".join([alphabet[b % size] for b in secrets.token_bytes(length * 2) if b < end])
     return out[:length]

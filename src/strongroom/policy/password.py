@@ -12,10 +12,11 @@ HCL or JSON. The alphabet is the union of all charsets. Source: Vault's password
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from strongroom import hcl
+from strongroom.clock import random_text
 from strongroom.errors import HCLError, PolicyError
 
 SHORTEST: Final = 4
@@ -41,28 +42,31 @@ class PasswordPolicy:
 
     length: int
     charsets: tuple[Charset, ...]
+    #: All characters that may be in it, once each.
+    alphabet: str = field(init=False)
 
-    @property
-    def alphabet(self) -> str:
-        """All characters that may be in it, once each."""
-        return "".join(sorted({c for charset in self.charsets for c in charset.characters}))
+    def __post_init__(self) -> None:
+        characters = {c for charset in self.charsets for c in charset.characters}
+        object.__setattr__(self, "alphabet", "".join(sorted(characters)))
 
     def generate(self) -> str:
         """A password, drawn from the operating system's randomness."""
-        alphabet = self.alphabet
         for _ in range(TRIES):
             # Drawn and judged as a whole, every password that fits the policy is equally likely.
-            candidate = [_random.choice(alphabet) for _ in range(self.length)]
+            candidate = random_text(self.length, self.alphabet)
             if self._fits(candidate):
-                return "".join(candidate)
+                return candidate
         # The minima leave too little to chance: draw what each wants, then the rest, and mix. This always ends.
-        built = [_random.choice(c.characters) for c in self.charsets for _ in range(c.minimum)]
-        built += [_random.choice(alphabet) for _ in range(self.length - len(built))]
+        built = [c for charset in self.charsets for c in random_text(charset.minimum, charset.characters or " ")]
+        built += random_text(self.length - len(built), self.alphabet)
         _random.shuffle(built)
         return "".join(built)
 
-    def _fits(self, candidate: list[str]) -> bool:
-        return all(sum(c in charset.characters for c in candidate) >= charset.minimum for charset in self.charsets)
+    def _fits(self, candidate: str) -> bool:
+        return all(
+            charset.minimum <= 0 or sum(map(charset.characters.__contains__, candidate)) >= charset.minimum
+            for charset in self.charsets
+        )
 
 
 def parse_password_policy(text: str) -> PasswordPolicy:
