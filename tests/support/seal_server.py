@@ -94,23 +94,17 @@ async def call(
     async def lock(_: str) -> None:
         return None
 
-    async def lease(*_: Any, **__: Any) -> Any:
-        raise AssertionError("nothing here is leased")
-
     context = SystemContext(
-        core=core,  # type: ignore[arg-type]
-        live=core.live,  # type: ignore[arg-type]
-        transaction=transaction,
-        token=None,
         request=request,
         mount=MountInfo(path="sys/", type="system", uuid="u", accessor="a"),
         storage=None,
         caller=Caller(),
         clock=core.clock,
-        for_mount=lock,
         lock=lock,
-        lease=lease,
     )
+    context.core = core  # type: ignore[assignment]
+    if core.live is not None:
+        context.within(core.live, transaction, None, None)  # type: ignore[arg-type]
     arguments = route.args.parse(params, request.data, {})[0] if route.args else None
     result = await (route.handler(context) if arguments is None else route.handler(context, arguments))
     if transaction is not None and transaction.pending:

@@ -79,6 +79,7 @@ class Args:
     fields: ClassVar[dict[str, Field]] = {}
     _lookup: ClassVar[dict[str, Field]] = {}
     _mutable: ClassVar[tuple[tuple[str, Any], ...]] = ()
+    _required: ClassVar[tuple[Field, ...]] = ()
     given: frozenset[str] = frozenset()
 
     def __init_subclass__(cls) -> None:
@@ -98,6 +99,7 @@ class Args:
             cls.fields[name] = declared
             setattr(cls, name, declared.default)
         cls._lookup = {alias: f for f in cls.fields.values() for alias in (*f.aliases, f.name)}
+        cls._required = tuple(f for f in cls.fields.values() if f.required)
         cls._mutable = tuple((n, f.default) for n, f in cls.fields.items() if isinstance(f.default, (list, dict)))
 
     def __init__(self, **values: Any) -> None:
@@ -127,22 +129,24 @@ class Args:
         """
         values: dict[str, Any] = {}
         unknown: list[str] = []
+        lookup = cls._lookup
         for key, value in data.items():
             if key in params:
                 continue  # the path's wins, whatever the body says
-            known = cls._lookup.get(key)
+            known = lookup.get(key)
             if known is None:
                 unknown.append(key)
             elif known.name == key or _counts(known, key, data):
                 values[known.name] = _convert(known, key, value, raw)
         for key, text in params.items():
-            known = cls._lookup.get(key)
+            known = lookup.get(key)
             if known is not None:
                 values[known.name] = _convert(known, key, text, {})
-        for declared in cls.fields.values():
-            if complete and declared.required and declared.name not in values:
-                raise BadRequest(declared.required)
-        return cls(**values), sorted(unknown)
+        if complete:
+            for declared in cls._required:
+                if declared.name not in values:
+                    raise BadRequest(declared.required)
+        return cls(**values), sorted(unknown) if unknown else unknown
 
 
 def _counts(declared: Field, alias: str, data: Mapping[str, Any]) -> bool:

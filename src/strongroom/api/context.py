@@ -59,7 +59,13 @@ class IdentityVars(Protocol):
 
 
 class Host(Protocol):
-    """What the server does for engines that deal with the outside world; see `Context` for each."""
+    """What the server does for a mount beyond storage and locks; see `Context` for each."""
+
+    async def lease(self, kind: str, data: Any, **terms: Any) -> Lease:
+        """Make a lease durable."""
+
+    def background(self, name: str, step: Callable[[Any], Awaitable[bool]]) -> bool:
+        """Run a step after the request, again and again."""
 
     @property
     def memory(self) -> dict[str, Any]:
@@ -99,10 +105,8 @@ class Context:
     """One request's view of the server, for its handler."""
 
     __slots__ = (
-        "_background",
         "_decide",
         "_host",
-        "_lease",
         "_lock",
         "caller",
         "clock",
@@ -121,8 +125,6 @@ class Context:
         caller: Caller,
         clock: Clock,
         lock: Callable[[str], Awaitable[None]],
-        lease: Callable[..., Awaitable[Lease]],
-        background: Callable[[str, Callable[[Any], Awaitable[bool]]], bool] | None = None,
         decide: Callable[..., Any] | None = None,
         host: Host | None = None,
     ) -> None:
@@ -133,8 +135,6 @@ class Context:
         self.clock = clock
         self.warnings: list[str] = []
         self._lock = lock
-        self._lease = lease
-        self._background = background
         self._decide = decide
         self._host = host
 
@@ -153,7 +153,7 @@ class Context:
 
         `ttl` and `max_ttl` are seconds, 0 for the mount's own. If the request then fails, the lease is revoked.
         """
-        made = await self._lease(kind, data, ttl=ttl, max_ttl=max_ttl, renewable=renewable)
+        made = await self._the_host.lease(kind, data, ttl=ttl, max_ttl=max_ttl, renewable=renewable)
         self.warnings += made.warnings
         return made
 
@@ -170,8 +170,7 @@ class Context:
         Each time it gets a context of this mount with a transaction of its own, so that long work is durable on the
         way and holds no lock for long. False when work of this name is under way at the mount already.
         """
-        assert self._background is not None
-        return self._background(name, step)
+        return self._the_host.background(name, step)
 
     def may(self, path: str, operation: Operation, data: Mapping[str, Any] | None = None) -> bool:
         """Whether the caller's policies also allow `operation` on another path of this mount, with these parameters.

@@ -65,6 +65,11 @@ class Flags:
     request_entry_only: bool = False
     """The device or the token is gone by the time of the answer: only the request is audited."""
 
+    @property
+    def status(self) -> bool:
+        """Whether it tells the state of the node, to all, unrecorded, and in any state the same."""
+        return self.sealed_ok and self.unauthenticated and self.unaudited
+
 
 @dataclass(slots=True)
 class Route:

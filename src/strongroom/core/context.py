@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from strongroom.api.context import Context
+from strongroom.api.messages import Lease
 from strongroom.errors import Sealed
 
 if TYPE_CHECKING:
     from strongroom.core.core import Core
     from strongroom.core.live import Live
+    from strongroom.core.locks import HeldLocks
     from strongroom.core.mounts import Mount
     from strongroom.core.tokens import TokenEntry
     from strongroom.policy.match import ACL
@@ -20,29 +22,35 @@ if TYPE_CHECKING:
 class SystemContext(Context):
     """A context that reaches the core. While sealed only `core` is there; asking for the rest raises `Sealed`."""
 
-    __slots__ = ("_live", "_transaction", "acl", "after", "core", "for_mount", "token_entry")
+    __slots__ = ("_held", "_leases", "_live", "_transaction", "acl", "after", "core", "token_entry")
 
-    def __init__(
-        self,
-        *,
-        core: Core,
-        live: Live | None,
-        transaction: Transaction | None,
-        token: TokenEntry | None,
-        for_mount: Callable[[Mount], Context],
-        **base: Any,
-    ) -> None:
+    core: Core
+
+    def __init__(self, **base: Any) -> None:
         super().__init__(**base)
-        self.core = core
-        self._live = live
-        self._transaction = transaction
         #: The caller's token; None without one.
-        self.token_entry = token
+        self.token_entry: TokenEntry | None = None
         #: The caller's compiled policies; None without a token.
         self.acl: ACL | None = None
-        #: A context of another mount within this same request: its transaction, its locks.
-        self.for_mount = for_mount
         self.after: list[Callable[[], Awaitable[None] | None]] = []
+        self._live: Live | None = None
+
+    def within(self, live: Live, transaction: Transaction, held: HeldLocks, leases: list[Lease] | None) -> None:
+        """Reach what exists only while unsealed, within this request."""
+        self._live, self._transaction, self._held, self._leases = live, transaction, held, leases
+
+    def for_mount(self, mount: Mount) -> Context:
+        """A context of another mount within this same request: its transaction, its locks."""
+        return self.live.context(
+            mount,
+            self.request,
+            self._transaction,
+            self._held,
+            caller=self.caller,
+            token=self.token_entry,
+            leases=self._leases,
+            acl=self.acl,
+        )
 
     @property
     def live(self) -> Live:
@@ -54,7 +62,7 @@ class SystemContext(Context):
     @property
     def transaction(self) -> Transaction:
         """The request's transaction over the whole barrier; the pipeline commits it."""
-        if self._transaction is None:
+        if self._live is None:
             raise Sealed
         return self._transaction
 

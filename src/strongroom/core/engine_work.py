@@ -1,5 +1,5 @@
-"""What the server does for engines that deal with the outside world: memory for a mount, commits within a request,
-passwords, and recurring work."""
+"""What the server does for engines beyond storage and locks: leases, memory for a mount, commits within a request,
+passwords, work after the request, and recurring work."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from strongroom.errors import NoRoute
 if TYPE_CHECKING:
     from strongroom.core.live import Live
     from strongroom.core.mounts import Mount
+    from strongroom.core.tokens import TokenEntry
     from strongroom.storage.transaction import Transaction
 
 log = logging.getLogger("strongroom.core")
@@ -29,10 +30,41 @@ CLOSE_SECONDS: Final = 10.0
 class EngineHost:
     """The `Host` of one request's context."""
 
-    __slots__ = ("_leases", "_live", "_mount", "_tx")
+    __slots__ = ("_leases", "_live", "_mount", "_path", "_token", "_tx")
 
-    def __init__(self, live: Live, mount: Mount, tx: Transaction, leases: list[Lease] | None) -> None:
+    def __init__(
+        self,
+        live: Live,
+        mount: Mount,
+        tx: Transaction,
+        leases: list[Lease] | None,
+        path: str = "",
+        token: TokenEntry | None = None,
+    ) -> None:
         self._live, self._mount, self._tx, self._leases = live, mount, tx, leases
+        self._path, self._token = path, token
+
+    async def lease(self, kind: str, data: Any, **terms: Any) -> Lease:
+        """Make a lease of the request's token durable."""
+        made = await self._live.leases.create(self._mount, self._path, self._token, kind, data, **terms)
+        if self._leases is not None:
+            self._leases.append(made)
+        return made
+
+    def background(self, name: str, step: Callable[[Any], Awaitable[bool]]) -> bool:
+        """Run a step after the request, again and again, until it says that nothing is left."""
+        live, mount, task = self._live, self._mount, f"{name} at {self._mount.path}"
+        if live.tasks.running(task):
+            return False
+
+        async def work() -> None:
+            more = True
+            while more and live.mounts.by_uuid(mount.entry.uuid) is not None:
+                more = await live.on_behalf(mount, step)
+                await asyncio.sleep(0)  # between steps whoever waits gets a turn
+
+        live.tasks.spawn(task, work)
+        return True
 
     @property
     def memory(self) -> dict[str, Any]:

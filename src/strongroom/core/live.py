@@ -205,45 +205,24 @@ class Live:
         `acl` is what it may ask by what else its caller may do; without one that is nothing.
         """
 
-        async def lease(kind: str, data: Any, **terms: Any) -> Lease:
-            made = await self.leases.create(mount, request.path, token, kind, data, **terms)
-            if leases is not None:
-                leases.append(made)
-            return made
-
-        base: dict[str, Any] = {
-            "request": request,
-            "mount": mount.info,
-            "storage": View(tx, mount.prefix),
-            "caller": caller,
-            "clock": self.clock,
-            "lock": held.take,
-            "lease": lease,
-            "decide": acl.decide if acl is not None else None,
-            "background": lambda name, action: self._background(mount, name, action),
-            "host": EngineHost(self, mount, tx, leases),
-        }
-        if mount.backend.privileged:
-
-            def for_mount(other: Mount) -> Context:
-                return self.context(other, request, tx, held, caller=caller, token=token, leases=leases, acl=acl)
-
-            return SystemContext(core=self.core, live=self, transaction=tx, token=token, for_mount=for_mount, **base)
-        return Context(**base)
-
-    def _background(self, mount: Mount, name: str, step: Callable[[Any], Awaitable[bool]]) -> bool:
-        task = f"{name} at {mount.path}"
-        if self.tasks.running(task):
-            return False
-
-        async def work() -> None:
-            more = True
-            while more and self.mounts.by_uuid(mount.entry.uuid) is not None:
-                more = await self.on_behalf(mount, step)
-                await asyncio.sleep(0)  # between steps whoever waits gets a turn
-
-        self.tasks.spawn(task, work)
-        return True
+        host = EngineHost(self, mount, tx, leases, request.path, token)
+        view = View(tx, mount.prefix)
+        decide = acl.decide if acl is not None else None
+        kind = SystemContext if mount.backend.privileged else Context
+        context = kind(
+            request=request,
+            mount=mount.info,
+            storage=view,
+            caller=caller,
+            clock=self.clock,
+            lock=held.take,
+            decide=decide,
+            host=host,
+        )
+        if isinstance(context, SystemContext):
+            context.core, context.token_entry, context.acl = self.core, token, acl
+            context.within(self, tx, held, leases)
+        return context
 
     async def on_behalf(
         self, mount: Mount, action: Callable[[Any], Awaitable[Any]], tx: Transaction | None = None
@@ -261,29 +240,16 @@ class Live:
 
 
 async def _nothing(*_: Any, **__: Any) -> Any:
-    raise RuntimeError("a status endpoint holds no locks and no leases")
-
-
-def _no_mount(_: Mount) -> Context:
-    raise Sealed
+    raise RuntimeError("a status endpoint holds no locks")
 
 
 def sealed_context(core: Core, request: Request, info: MountInfo) -> SystemContext:
     """What a status endpoint gets: nothing of what exists only while unsealed."""
-    return SystemContext(
-        core=core,
-        live=None,
-        for_mount=_no_mount,
-        transaction=None,
-        token=None,
-        request=request,
-        mount=info,
-        storage=_NO_STORAGE,
-        caller=Caller(),
-        clock=core.clock,
-        lock=_nothing,
-        lease=_nothing,
+    context = SystemContext(
+        request=request, mount=info, storage=_NO_STORAGE, caller=Caller(), clock=core.clock, lock=_nothing
     )
+    context.core = core
+    return context
 
 
 class _NoStorage(View):

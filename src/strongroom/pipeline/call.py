@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from strongroom.policy.match import ACL
 
 NO_FLAGS = Flags()
+NOBODY = Caller()
 
 
 class Call:
@@ -82,7 +83,7 @@ class Call:
         self.identity: EntityView | None = None
         self.acl: ACL | None = None
         self.decision: Decision | None = None
-        self.caller = Caller()
+        self.caller = NOBODY
         #: Decided, recorded, then enforced: the refusal that `enforce` raises.
         self.refusal: RequestError | None = None
         self.context: Context | None = None

@@ -28,7 +28,6 @@ async def dispatch(call: Call) -> None:
     if call.context is None:
         call.arguments, call.unknown = route.parse(call.params, call.request)
         call.context = make_context(call)
-    call.context.caller.sudo = call.caller.sudo
     if isinstance(call.context, SystemContext):
         call.context.acl = call.acl
     run = run_login(call) if route.flags.login else route.run(call.context, call.arguments)

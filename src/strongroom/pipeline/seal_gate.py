@@ -23,7 +23,7 @@ def asks_for_status(core: Core, request: Request) -> bool:
     for path, engine in core.always.items():
         if request.path.startswith(path):
             flags = engine.flags_of(request.path[len(path) :], request.operation)
-            return flags is not None and flags.sealed_ok and flags.unauthenticated and flags.unaudited
+            return flags is not None and flags.status
     return False
 
 

@@ -47,7 +47,6 @@ def context(request: Request) -> Context:
         caller=Caller(),
         clock=ManualClock(),
         lock=_nothing,
-        lease=_nothing,
     )
 
 

@@ -71,7 +71,6 @@ class Server:
             caller=Caller(),
             clock=ManualClock(),
             lock=held.take,
-            lease=_no_lease,
         )
         route, params = self.engine.match(path, operation)
         try:
@@ -82,10 +81,6 @@ class Server:
         finally:
             held.release()
         return "created" if created else (result if result is not None else ctx.warnings)
-
-
-async def _no_lease(*_: Any, **__: Any) -> Any:
-    raise AssertionError("nothing here is leased")
 
 
 def play(scenario: Any, **options: Any) -> None:

@@ -79,9 +79,6 @@ class Mount:
         return self
 
     def context(self, request: Request, tx: Transaction, held: HeldLocks, caller: Caller | None = None) -> Context:
-        async def lease(*_: Any, **__: Any) -> Any:
-            raise AssertionError("nothing here takes leases")
-
         info = MountInfo("m/", self.backend.type, UUID, "a", options=self.options, default_lease_ttl=self.default_ttl)
         return Context(
             request=request,
@@ -90,7 +87,6 @@ class Mount:
             caller=caller or self.caller,
             clock=self.clock,
             lock=held.take,
-            lease=lease,
         )
 
     async def __call__(

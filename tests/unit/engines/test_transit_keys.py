@@ -39,7 +39,6 @@ async def in_context(mount, host, action):
         caller=mount.caller,
         clock=mount.clock,
         lock=held.take,
-        lease=None,
         host=host,
     )
     try:
