@@ -16,7 +16,7 @@ from strongroom.engines.transit.ed25519 import Ed25519
 from strongroom.engines.transit.material import Family
 from strongroom.engines.transit.mldsa import MlDsa
 from strongroom.engines.transit.rsa import Rsa
-from strongroom.engines.transit.symmetric import Aead, MacOnly
+from strongroom.engines.transit.symmetric import Aead, AesCmac, MacOnly
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,11 @@ class Algorithm:
     def aead(self) -> bool:
         """Whether it takes associated data."""
         return isinstance(self.family, Aead)
+
+    @property
+    def cmacs(self) -> bool:
+        """Whether it makes CMACs."""
+        return isinstance(self.family, AesCmac)
 
     @property
     def type(self) -> str:
@@ -112,6 +117,9 @@ _ROWS: Final = (
     _rsa(3072, 9),
     _rsa(4096, 4),
     Algorithm("hmac", 11, MacOnly(), "none"),
+    Algorithm("aes128-cmac", 12, AesCmac(16), "none"),
+    Algorithm("aes192-cmac", 16, AesCmac(24), "none"),
+    Algorithm("aes256-cmac", 13, AesCmac(32), "none"),
     _mldsa("44", MlDsa(mldsa.MLDSA44PrivateKey, mldsa.MLDSA44PublicKey, "ml-dsa-44")),
     _mldsa("65", MlDsa(mldsa.MLDSA65PrivateKey, mldsa.MLDSA65PublicKey, "ml-dsa-65")),
     _mldsa("87", MlDsa(mldsa.MLDSA87PrivateKey, mldsa.MLDSA87PublicKey, "ml-dsa-87")),

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from strongroom.api.aside import aside
 from strongroom.api.context import Context
 from strongroom.api.fields import type_name
 from strongroom.api.messages import Response
@@ -48,21 +49,31 @@ class InputItem(Item, kw_only=True, gc=False):
     input: str | None = None
     signature: str | None = None
     hmac: str | None = None
+    cmac: str | None = None
+    mac_length: int | str | None = None
 
 
 I = TypeVar("I", bound=Item)  # noqa: E741 - an item
 
 _PREFIX = "failed to parse batch input: "
+_NUMBERS = ("key_version", "mac_length")
 _MISSING = {"plaintext": "missing plaintext to encrypt", "ciphertext": "missing ciphertext to decrypt"}
 
 
-def parse(value: object, kind: type[I]) -> list[I]:
-    """The items of a batch.
+async def parse(ctx: Context, value: object, kind: type[I], *, contexts: bool = False) -> list[I]:
+    """The items of a batch; with `contexts` all of them must have one, or none.
 
     Raises:
-        BadRequest: there are none.
+        BadRequest: there are none, or only some have contexts.
         Failed: it is no list of objects, or an item has a value of the wrong type.
     """
+    items = await aside(_parsed, value, kind) if ctx.request.large else _parsed(value, kind)
+    if contexts:
+        _check_contexts(items)
+    return items
+
+
+def _parsed(value: object, kind: type[I]) -> list[I]:
     if value == []:
         raise BadRequest("missing batch input to process")
     try:
@@ -82,9 +93,9 @@ def _fault(value: object, kind: type[Item]) -> str:
                 return f"'[{at}].{name}' {_MISSING[name]}"
         for name in kind.__struct_fields__:
             held = item.get(name)
-            wanted = "int" if name == "key_version" else "string"
+            wanted = "int" if name in _NUMBERS else "string"
             if not isinstance(held, str) and (held is not None or name in _MISSING):
-                if name == "key_version" and isinstance(held, int):
+                if name in _NUMBERS and isinstance(held, int):
                     continue
                 return f"'[{at}].{name}' expected type '{wanted}', got unconvertible type '{type_name(held)}'"
     return "an item does not fit"
@@ -93,18 +104,18 @@ def _fault(value: object, kind: type[Item]) -> str:
 def version_of(item: Item) -> int:
     """The version that an item asks for; raises `BadRequest`."""
     wanted = item.key_version
-    if type(wanted) is int:
-        return wanted
-    if not wanted:
-        return 0
+    return wanted if type(wanted) is int else number(wanted, "key version")
+
+
+def number(text: int | str | None, what: str) -> int:
+    """A number that may be written as text, 0 when there is none; raises `BadRequest`."""
     try:
-        return int(wanted)
+        return int(text or 0)
     except ValueError:
-        raise BadRequest("the key version is not a number") from None
+        raise BadRequest(f"the {what} is not a number") from None
 
 
-def check_contexts(items: Sequence[Item]) -> None:
-    """Refuse batches in which some items have a context and others none."""
+def _check_contexts(items: Sequence[Item]) -> None:
     have = bool(items[0].context)
     for item in items:
         if bool(item.context) is not have:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from strongroom.api.args import Args, field
@@ -16,7 +17,7 @@ from strongroom.engines.transit.encoding import InvalidBase64
 from strongroom.engines.transit.engine import find, find_current, find_locked, perform, save, transit, usable
 from strongroom.engines.transit.errors import NO_KEY, Failed
 from strongroom.engines.transit.model import KEY_SETTINGS, Key, KeySettings
-from strongroom.errors import BadRequest
+from strongroom.errors import BadRequest, RequestError
 
 _MISSING_PLAINTEXT = "missing plaintext to encrypt"
 _MISSING_CIPHERTEXT = "missing ciphertext to decrypt"
@@ -67,7 +68,7 @@ class DataKeyArgs(Args):
 
 
 def _optional(text: str | None) -> bytes:
-    """A context or nonce of an item; raises `BadRequest`."""
+    """A context or nonce; raises `BadRequest`."""
     if not text:
         return b""
     try:
@@ -76,15 +77,63 @@ def _optional(text: str | None) -> bytes:
         raise BadRequest(str(e)) from None
 
 
-def _associated(text: str | None, algorithm: Algorithm, at: int) -> bytes:
-    if not text:
-        return b""
+def _associated(text: str, algorithm: Algorithm, at: int) -> bytes:
     if not algorithm.aead:
         raise BadRequest(f"'[{at}].associated_data' provided for non-AEAD cipher suite {algorithm.type}")
     try:
         return encoding.decode(text)
     except InvalidBase64 as e:
         raise Failed(f"unable to get associated_data/additional_data from factory[{at}]: {e}") from None
+
+
+def _extras(key: Key, item: batch.EncryptItem | batch.DecryptItem, at: int) -> dict[str, bytes]:
+    """What beside the data goes into the cipher; most often nothing."""
+    extras = {}
+    if item.context:
+        extras["context"] = _optional(item.context)
+    if item.nonce:
+        extras["nonce"] = _optional(item.nonce)
+    if item.associated_data:
+        extras["associated"] = _associated(item.associated_data, ALGORITHMS[key.type], at)
+    return extras
+
+
+def _encrypted(key: Key, item: batch.EncryptItem, at: int = 0) -> dict[str, Any]:
+    operations.check_encrypts(key)
+    version, extras = batch.version_of(item), _extras(key, item, at)
+    try:
+        plaintext = encoding.decode(item.plaintext)
+    except InvalidBase64 as e:
+        raise BadRequest(str(e)) from None
+    ciphertext, number = operations.encrypt(key, plaintext, version=version, **extras)
+    return {"ciphertext": ciphertext, "key_version": number}
+
+
+def _opened(key: Key, item: batch.DecryptItem, at: int) -> bytes:
+    if not item.ciphertext:
+        raise BadRequest(_MISSING_CIPHERTEXT)
+    operations.check_encrypts(key, "decryption")
+    return operations.decrypt(key, item.ciphertext, **_extras(key, item, at))
+
+
+def _decrypted(key: Key, item: batch.DecryptItem, at: int = 0) -> dict[str, Any]:
+    return {"plaintext": encoding.encode(_opened(key, item, at))}
+
+
+def _rewrapped(key: Key, item: batch.DecryptItem, at: int = 0) -> dict[str, Any]:
+    plaintext, version = _opened(key, item, at), batch.version_of(item)
+    ciphertext, number = operations.encrypt(key, plaintext, version=version, **_extras(key, item, at))
+    return {"ciphertext": ciphertext, "key_version": number}
+
+
+async def _each(
+    ctx: Context,
+    key: Key,
+    items: Sequence[batch.I],
+    work: Callable[[Key, batch.I, int], dict[str, Any]],
+    failed: dict[str, Any] | None = None,
+) -> tuple[list[dict[str, Any]], list[RequestError]]:
+    return await perform(ctx, ALGORITHMS[key.type].threaded, batch.run, items, partial(work, key), failed)
 
 
 async def _exists(ctx: Context, args: EncryptArgs) -> bool:
@@ -101,56 +150,27 @@ async def encrypt(ctx: Context, args: EncryptArgs) -> dict[str, Any] | Response:
         return await _encrypt_batch(ctx, args)
     if "plaintext" not in args.given:
         raise BadRequest(_MISSING_PLAINTEXT)
-    context = _optional(args.context)
-    key, made = await _key_for(ctx, args, bool(context))
-    ciphertext, number = await perform(
-        ALGORITHMS[key.type].threaded,
-        len(args.plaintext),
-        _encrypt_one,
-        key,
-        args.plaintext,
-        args.key_version,
-        context,
-        args.nonce,
-        args.associated_data,
+    key, made = await _key_for(ctx, args, bool(args.context))
+    item = batch.EncryptItem(
+        plaintext=args.plaintext,
+        context=args.context,
+        key_version=args.key_version,
+        nonce=args.nonce,
+        associated_data=args.associated_data,
     )
+    answer = await perform(ctx, ALGORITHMS[key.type].threaded, _encrypted, key, item)
     if made:
         save(ctx, key)
-    return {"ciphertext": ciphertext, "key_version": number}
-
-
-def _encrypt_one(
-    key: Key, plaintext: str, version: int, context: bytes, nonce: str | None, associated: str | None, at: int = 0
-) -> tuple[str, int]:
-    operations.check_encrypts(key)
-    given = _optional(nonce) if nonce else b""
-    extra = _associated(associated, ALGORITHMS[key.type], at) if associated else b""
-    try:
-        data = encoding.decode(plaintext)
-    except InvalidBase64 as e:
-        raise BadRequest(str(e)) from None
-    return operations.encrypt(key, data, version=version, context=context, nonce=given, associated=extra)
+    return answer
 
 
 async def _encrypt_batch(ctx: Context, args: EncryptArgs) -> Response:
-    items = batch.parse(args.batch_input, batch.EncryptItem)
-    batch.check_contexts(items)
+    items = await batch.parse(ctx, args.batch_input, batch.EncryptItem, contexts=True)
     key, made = await _key_for(ctx, args, bool(items[0].context))
-    chars = sum(len(item.plaintext) for item in items)
-    results, errors = await perform(ALGORITHMS[key.type].threaded, chars, batch.run, items, _encrypts(key))
+    results, errors = await _each(ctx, key, items, _encrypted)
     if made and len(errors) < len(items):
         save(ctx, key)
     return batch.partial_answer(ctx, results, errors, args.partial_failure_response_code)
-
-
-def _encrypts(key: Key) -> Callable[[batch.EncryptItem, int], dict[str, Any]]:
-    def work(item: batch.EncryptItem, at: int) -> dict[str, Any]:
-        context = _optional(item.context)
-        version = batch.version_of(item)
-        ciphertext, number = _encrypt_one(key, item.plaintext, version, context, item.nonce, item.associated_data, at)
-        return {"ciphertext": ciphertext, "key_version": number}
-
-    return work
 
 
 async def _key_for(ctx: Context, args: EncryptArgs, derived: bool) -> tuple[Key, bool]:
@@ -182,100 +202,39 @@ def _upsert_algorithm(args: EncryptArgs, derived: bool) -> Algorithm:
 async def decrypt(ctx: Context, args: DecryptArgs) -> dict[str, Any] | Response:
     """Decrypt."""
     if args.batch_input is not None:
-        items = batch.parse(args.batch_input, batch.DecryptItem)
-        batch.check_contexts(items)
+        items = await batch.parse(ctx, args.batch_input, batch.DecryptItem, contexts=True)
         key = usable(await find(ctx, args.name), NO_KEY)
-        chars = sum(len(item.ciphertext) for item in items)
-        results, errors = await perform(
-            ALGORITHMS[key.type].threaded, chars, batch.run, items, _decrypts(key), {"plaintext": ""}
-        )
+        results, errors = await _each(ctx, key, items, _decrypted, {"plaintext": ""})
         return batch.partial_answer(ctx, results, errors, args.partial_failure_response_code)
-    if not args.ciphertext:
-        raise BadRequest(_MISSING_CIPHERTEXT)
-    context = _optional(args.context)
+    item = _single(args, 0)
     key = usable(await find(ctx, args.name), NO_KEY)
-    text = await perform(
-        ALGORITHMS[key.type].threaded,
-        len(args.ciphertext),
-        _decrypt_text,
-        key,
-        args.ciphertext,
-        context,
-        args.nonce,
-        args.associated_data,
-    )
-    return {"plaintext": text}
-
-
-def _decrypt_one(
-    key: Key, ciphertext: str, context: bytes, nonce: str | None, associated: str | None, at: int = 0
-) -> bytes:
-    if not ciphertext:
-        raise BadRequest(_MISSING_CIPHERTEXT)
-    operations.check_encrypts(key, "decryption")
-    given = _optional(nonce) if nonce else b""
-    extra = _associated(associated, ALGORITHMS[key.type], at) if associated else b""
-    return operations.decrypt(key, ciphertext, context=context, nonce=given, associated=extra)
-
-
-def _decrypt_text(key: Key, ciphertext: str, context: bytes, nonce: str | None, associated: str | None) -> str:
-    return encoding.encode(_decrypt_one(key, ciphertext, context, nonce, associated))
-
-
-def _decrypts(key: Key) -> Callable[[batch.DecryptItem, int], dict[str, Any]]:
-    def work(item: batch.DecryptItem, at: int) -> dict[str, Any]:
-        context = _optional(item.context)
-        plaintext = _decrypt_one(key, item.ciphertext, context, item.nonce, item.associated_data, at)
-        return {"plaintext": encoding.encode(plaintext)}
-
-    return work
+    return await perform(ctx, ALGORITHMS[key.type].threaded, _decrypted, key, item)
 
 
 @transit.write("rewrap/{name}", effectless=True)
 async def rewrap(ctx: Context, args: RewrapArgs) -> dict[str, Any]:
     """Decrypt and encrypt again with the latest or a chosen version, without showing the plaintext."""
     if args.batch_input is not None:
-        items = batch.parse(args.batch_input, batch.DecryptItem)
-        batch.check_contexts(items)
+        items = await batch.parse(ctx, args.batch_input, batch.DecryptItem, contexts=True)
         key = usable(await find_current(ctx, args.name), NO_KEY)
-        chars = sum(len(item.ciphertext) for item in items)
-        results, _ = await perform(ALGORITHMS[key.type].threaded, chars, batch.run, items, _rewraps(key))
+        results, _ = await _each(ctx, key, items, _rewrapped)
         return batch.answer(results)
+    item = _single(args, args.key_version)
+    key = usable(await find_current(ctx, args.name), NO_KEY)
+    return await perform(ctx, ALGORITHMS[key.type].threaded, _rewrapped, key, item)
+
+
+def _single(args: DecryptArgs | RewrapArgs, version: int) -> batch.DecryptItem:
+    """What a request without a batch asks for; raises `BadRequest` when that is nothing."""
     if not args.ciphertext:
         raise BadRequest(_MISSING_CIPHERTEXT)
-    context = _optional(args.context)
-    key = usable(await find_current(ctx, args.name), NO_KEY)
-    ciphertext, number = await perform(
-        ALGORITHMS[key.type].threaded,
-        len(args.ciphertext),
-        _rewrap_one,
-        key,
-        args.ciphertext,
-        args.key_version,
-        context,
-        args.nonce,
-        args.associated_data,
+    return batch.DecryptItem(
+        ciphertext=args.ciphertext,
+        context=args.context,
+        key_version=version,
+        nonce=args.nonce,
+        associated_data=args.associated_data,
     )
-    return {"ciphertext": ciphertext, "key_version": number}
-
-
-def _rewrap_one(
-    key: Key, ciphertext: str, version: int, context: bytes, nonce: str | None, associated: str | None, at: int = 0
-) -> tuple[str, int]:
-    plaintext = _decrypt_one(key, ciphertext, context, nonce, associated, at)
-    given = _optional(nonce) if nonce else b""
-    extra = _associated(associated, ALGORITHMS[key.type], at) if associated else b""
-    return operations.encrypt(key, plaintext, version=version, context=context, nonce=given, associated=extra)
-
-
-def _rewraps(key: Key) -> Callable[[batch.DecryptItem, int], dict[str, Any]]:
-    def work(item: batch.DecryptItem, at: int) -> dict[str, Any]:
-        context = _optional(item.context)
-        version = batch.version_of(item)
-        ciphertext, number = _rewrap_one(key, item.ciphertext, version, context, item.nonce, item.associated_data, at)
-        return {"ciphertext": ciphertext, "key_version": number}
-
-    return work
 
 
 @transit.write("datakey/{form:segment}/{name}", effectless=True)
@@ -283,21 +242,16 @@ async def data_key(ctx: Context, args: DataKeyArgs) -> dict[str, Any]:
     """Make a random key for use elsewhere, encrypted with this one."""
     if args.form not in ("plaintext", "wrapped"):
         raise BadRequest("Invalid path, must be 'plaintext' or 'wrapped'")
-    context = encoding.decode_context(args.context)
+    encoding.decode_context(args.context)
     key = usable(await find_current(ctx, args.name), NO_KEY)
     if args.bits not in (128, 256, 512):
         raise BadRequest("invalid bit length")
-    plaintext = encoding.encode(os.urandom(args.bits // 8))
-    ciphertext, number = await perform(
-        ALGORITHMS[key.type].threaded,
-        0,
-        _encrypt_one,
-        key,
-        plaintext,
-        args.key_version,
-        context,
-        args.nonce,
-        args.associated_data,
+    item = batch.EncryptItem(
+        plaintext=encoding.encode(os.urandom(args.bits // 8)),
+        context=args.context,
+        key_version=args.key_version,
+        nonce=args.nonce,
+        associated_data=args.associated_data,
     )
-    data = {"ciphertext": ciphertext, "key_version": number}
-    return {**data, "plaintext": plaintext} if args.form == "plaintext" else data
+    data = await perform(ctx, ALGORITHMS[key.type].threaded, _encrypted, key, item)
+    return {**data, "plaintext": item.plaintext} if args.form == "plaintext" else data

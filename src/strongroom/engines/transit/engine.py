@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from strongroom.api.aside import LARGE, aside
+from strongroom.api.aside import aside
 from strongroom.api.context import Context
 from strongroom.api.routes import Engine
 from strongroom.engines.transit.lifecycle import rotated, rotation_due
@@ -67,10 +67,10 @@ def save(ctx: Context, key: Key) -> Key:
     return key
 
 
-async def perform(threaded: bool, chars: int, work: Callable[..., T], *args: Any) -> T:
-    """Do work on that many characters: in a thread when it is `threaded` by its nature or they are many, else here."""
+async def perform(ctx: Context, threaded: bool, work: Callable[..., T], *args: Any) -> T:
+    """Do work: in a thread when it is `threaded` by its nature or the request is large, else here."""
     if threaded:
         return await asyncio.to_thread(work, *args)
-    if chars > LARGE:
+    if ctx.request.large:
         return await aside(work, *args)
     return work(*args)

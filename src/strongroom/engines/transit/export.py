@@ -26,7 +26,7 @@ class ExportArgs(Args):
     """What to export."""
 
     name: Name = field("The key's name.")
-    kind: str = field("`encryption-key`, `signing-key`, `hmac-key`, `public-key` or `certificate-chain`.")
+    kind: str = field("`encryption-key`, `signing-key`, `hmac-key`, `cmac-key`, `public-key` or `certificate-chain`.")
     version: str = field("One version, or `latest`; all by default.")
 
 
@@ -61,6 +61,12 @@ def _hmac_key(algorithm: Algorithm, version: Version) -> str:
     return encoding.encode(version.hmac_key)
 
 
+def _cmac_key(algorithm: Algorithm, version: Version) -> str:
+    if not algorithm.cmacs:
+        raise BadRequest("CMAC not supported for the key")
+    return _secret(algorithm, version)
+
+
 def _public_key(algorithm: Algorithm, version: Version) -> str:
     if not algorithm.asymmetric:
         raise Failed(f"unknown key type {algorithm.type} for export type public-key")
@@ -78,6 +84,7 @@ _KINDS: dict[str, tuple[Callable[[Algorithm, Version], str], bool]] = {
     "encryption-key": (_encryption_key, False),
     "signing-key": (_signing_key, False),
     "hmac-key": (_hmac_key, False),
+    "cmac-key": (_cmac_key, False),
     "public-key": (_public_key, True),
     "certificate-chain": (_certificates, True),
 }

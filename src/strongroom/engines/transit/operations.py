@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hmac
-from typing import Any
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.cmac import CMAC
 
 from strongroom.crypto.digests import Digest
 from strongroom.engines.transit import encoding
@@ -13,6 +15,9 @@ from strongroom.engines.transit.errors import TOO_OLD, Failed, no_such_version
 from strongroom.engines.transit.material import Cipher, Scheme, Signer
 from strongroom.engines.transit.model import Key
 from strongroom.errors import BadRequest
+
+#: The length of a whole CMAC: a block of AES.
+CMAC_BYTES: Final = 16
 
 
 def ready(key: Key, number: int) -> Any:
@@ -107,28 +112,49 @@ def _signer(key: Key, number: int, context: bytes) -> Signer:
 
 def mac(key: Key, data: bytes, digest: Digest, *, version: int = 0) -> str:
     """The HMAC of some bytes under a version's own HMAC key."""
-    number = version or key.latest
-    if number < 0:
-        raise BadRequest("key version does not exist (cannot be negative)")
-    if number > key.latest:
-        raise BadRequest(f"key version does not exist; latest key version is {key.latest}")
-    if number < key.min_encryption:
-        raise BadRequest("cannot generate HMAC: version is too old (disallowed by policy)")
+    number = _mac_version(key, version, "HMAC")
     return f"vault:v{number}:{encoding.encode(hmac.digest(_mac_key(key, number), data, digest.name))}"
 
 
 def verify_mac(key: Key, text: str, data: bytes, digest: Digest) -> bool:
     """Whether an HMAC is the right one; `BadRequest` when it is none."""
-    number, tag = encoding.split(text, "HMAC", "HMAC to verify")
-    if number > key.latest:
-        raise BadRequest("invalid HMAC: version is too new")
-    if number < key.min_decryption:
-        raise BadRequest("cannot verify HMAC: version is too old (disallowed by policy)")
-    try:
-        given = encoding.decode(tag)
-    except InvalidBase64 as e:
-        raise BadRequest(f"unable to decode verification HMAC as base64: {e}") from None
+    number, given = _given_mac(key, text, "HMAC")
     return hmac.compare_digest(given, hmac.digest(_mac_key(key, number), data, digest.name))
+
+
+def cmac(key: Key, data: bytes, length: int = 0, *, version: int = 0) -> str:
+    """The first bytes of the CMAC of some bytes, all 16 for a `length` of 0; the key must make CMACs."""
+    number = _mac_version(key, version, "CMAC")
+    return f"vault:v{number}:{encoding.encode(_cmac(key, number, data, length))}"
+
+
+def verify_cmac(key: Key, text: str, data: bytes, length: int = 0) -> bool:
+    """Whether a CMAC of just this length is the right one; `BadRequest` when it is none."""
+    number, given = _given_mac(key, text, "CMAC")
+    return hmac.compare_digest(given, _cmac(key, number, data, length))
+
+
+def _mac_version(key: Key, wanted: int, kind: str) -> int:
+    number = wanted or key.latest
+    if number < 0:
+        raise BadRequest("key version does not exist (cannot be negative)")
+    if number > key.latest:
+        raise BadRequest(f"key version does not exist; latest key version is {key.latest}")
+    if number < key.min_encryption:
+        raise BadRequest(f"cannot generate {kind}: version is too old (disallowed by policy)")
+    return number
+
+
+def _given_mac(key: Key, text: str, kind: str) -> tuple[int, bytes]:
+    number, tag = encoding.split(text, kind, f"{kind} to verify")
+    if number > key.latest:
+        raise BadRequest(f"invalid {kind}: version is too new")
+    if number < key.min_decryption:
+        raise BadRequest(f"cannot verify {kind}: version is too old (disallowed by policy)")
+    try:
+        return number, encoding.decode(tag)
+    except InvalidBase64 as e:
+        raise BadRequest(f"unable to decode verification {kind} as base64: {e}") from None
 
 
 def _mac_key(key: Key, number: int) -> bytes:
@@ -138,3 +164,11 @@ def _mac_key(key: Key, number: int) -> bytes:
     if not version.hmac_key:
         raise Failed("no HMAC key exists for that key version")
     return version.hmac_key
+
+
+def _cmac(key: Key, number: int, data: bytes, length: int) -> bytes:
+    if not 0 <= length <= CMAC_BYTES:
+        raise BadRequest(f"mac_length cannot be negative or more than {CMAC_BYTES}")
+    made: CMAC = ready(key, number).copy()
+    made.update(data)
+    return made.finalize()[: length or CMAC_BYTES]

@@ -1,4 +1,4 @@
-"""Symmetric keys: AEADs, their derivation by context, and convergent nonces; and keys for HMACs only."""
+"""Symmetric keys: AEADs, their derivation by context, and convergent nonces; and keys for MACs only."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.cmac import CMAC
 
 from strongroom.crypto.kdf import hkdf_sha256
 from strongroom.crypto.nonces import Nonces, nonce_12
@@ -68,27 +70,31 @@ class _Symmetric:
 
 
 @dataclass(frozen=True, slots=True)
-class Aead(_Symmetric):
-    """Keys of an AEAD; `refusal` is what a ciphertext is told that does not open."""
-
+class _OneSize(_Symmetric):
     key_bytes: int
-    make: Callable[[bytes], _Cipher]
-    nonce_bytes: int = 12
-    refusal: str = "cipher: message authentication failed"
 
     def generate(self, key_size: int) -> tuple[bytes, bytes]:
         """See `Family`."""
         return os.urandom(self.key_bytes), b""
-
-    def prepare(self, key: Key, version: Version) -> AeadKey:
-        """See `Family`."""
-        return AeadKey(self, key, version)
 
     def accept_private(self, material: bytes) -> tuple[bytes, bytes]:
         """See `Family`."""
         if len(material) != self.key_bytes:
             raise Failed(f"invalid key size {len(material)} bytes for key type")
         return material, b""
+
+
+@dataclass(frozen=True, slots=True)
+class Aead(_OneSize):
+    """Keys of an AEAD; `refusal` is what a ciphertext is told that does not open."""
+
+    make: Callable[[bytes], _Cipher]
+    nonce_bytes: int = 12
+    refusal: str = "cipher: message authentication failed"
+
+    def prepare(self, key: Key, version: Version) -> AeadKey:
+        """See `Family`."""
+        return AeadKey(self, key, version)
 
 
 class AeadKey:
@@ -168,6 +174,15 @@ def _convergent_version(key: Key, version: Version) -> int:
     if not key.convergent:
         return 0
     return version.convergent_version if key.convergent_version == -1 else key.convergent_version or 1
+
+
+@dataclass(frozen=True, slots=True)
+class AesCmac(_OneSize):
+    """Keys for AES-CMAC (SP 800-38B, RFC 4493)."""
+
+    def prepare(self, key: Key, version: Version) -> CMAC:
+        """See `Family`: a context to copy for each message, its subkeys made."""
+        return CMAC(AES(version.secret))
 
 
 @dataclass(frozen=True, slots=True)

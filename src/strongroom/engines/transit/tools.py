@@ -86,13 +86,13 @@ async def hash_input(ctx: Context, args: HashArgs) -> dict[str, Any]:
     """The hash of some bytes."""
     if "input" not in args.given:
         raise BadRequest("input missing")
-    data = encoding.decode_input(args.input)
+    data = await perform(ctx, False, encoding.decode_input, args.input)
     _check_format(args.format)
     name = args.urlalgorithm or args.algorithm
     digest = DIGESTS.get(name) if name != "sha1" else None
     if digest is None:
         raise BadRequest(f"unsupported algorithm {name[:32]}")
-    return {"sum": _written(await perform(False, len(args.input), digest.of, data), args.format)}
+    return {"sum": _written(await perform(ctx, False, digest.of, data), args.format)}
 
 
 for _pattern in ("random", "random/{place:segment}", "random/{place:segment}/{urlbytes:segment}"):
