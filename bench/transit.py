@@ -22,11 +22,15 @@ from urllib.parse import urlsplit
 from bench import load, report, servers
 
 DOCUMENT = report.DOCUMENT.with_name("transit.md")
-PLAIN = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 SIZES = (1, 100, 1000)
 #: The largest payload: its base64 and the JSON around it stay below the default limit of 32 MiB.
 PAYLOAD = 24 * (1 << 20) - 3072
 POLICY = 'path "transit/*" { capabilities = ["update"] }'
+
+
+def plain() -> str:
+    """32 bytes in base64, others each time."""
+    return base64.b64encode(os.urandom(32)).decode()
 
 
 @contextmanager
@@ -58,7 +62,7 @@ def batches(server: servers.Server, token: str, seconds: float) -> str:
     ]
     single = 0.0
     for size in SIZES:
-        body = {"plaintext": PLAIN} if size == 1 else {"batch_input": [{"plaintext": PLAIN}] * size}
+        body = {"plaintext": plain()} if size == 1 else {"batch_input": [{"plaintext": plain()} for _ in range(size)]}
         shot = load.Shot("POST", "/v1/transit/encrypt/bench", json.dumps(body), token)
         figures = fired(server, shot, seconds, 16 if size == 1 else 4)
         items = figures.rate * size
@@ -71,7 +75,7 @@ def batches(server: servers.Server, token: str, seconds: float) -> str:
 
 def rsa(server: servers.Server, token: str, seconds: float) -> str:
     """RSA-2048 signatures beside those of `openssl speed` on one processor."""
-    shot = load.Shot("POST", "/v1/transit/sign/rsa", json.dumps({"input": PLAIN}), token)
+    shot = load.Shot("POST", "/v1/transit/sign/rsa", json.dumps({"input": plain()}), token)
     figures = fired(server, shot, seconds, 16)
     text = f"RSA-2048 signatures (PSS, SHA-256, audited): {figures.rate:,.0f}/s"
     try:
