@@ -1,30 +1,15 @@
-"""The server's own log: one line an event, for people or as JSON, in the layout of Vault's.
-
-    2025-01-07T10:30:00.123Z [INFO]  core: vault is unsealed
-    {"@level":"info","@message":"vault is unsealed","@module":"core","@timestamp":"2025-01-07T10:30:00.123456Z"}
-
-Secrets must not get in here. Of an exception that is not ours only the type and the place are written: its text may
-quote a value.
-"""
+"""The server's own log: where it goes. How a line looks is in core/log_lines.py."""
 
 from __future__ import annotations
 
 import logging
-import re
 import sys
-import traceback
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import TextIO
 
-import msgspec
-
+from strongroom.core import log_levels
 from strongroom.core.log_levels import LEVELS, TRACE
-from strongroom.errors import StrongroomError
+from strongroom.core.log_lines import FORMATS, Lines
 from strongroom.server.logfile import LogFile
-
-_NAMES = {TRACE: "trace", 10: "debug", 20: "info", 30: "warn", 40: "error", 50: "error"}
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Log:
@@ -34,7 +19,7 @@ class Log:
         logging.addLevelName(TRACE, "TRACE")
         # A log that cannot be written (a closed pipe) must not make every event print a traceback.
         logging.raiseExceptions = False
-        self._formatter = JSONLines() if style == "json" else Lines()
+        self._formatter = FORMATS.get(style, Lines)()
         self._handlers: list[logging.Handler] = []
         root = logging.getLogger()
         for handler in list(root.handlers):
@@ -45,7 +30,7 @@ class Log:
 
     def set_level(self, level: str) -> None:
         """From now on log from this level up. Raises `KeyError` for an unknown one."""
-        logging.getLogger("strongroom").setLevel(LEVELS[level.lower()])
+        log_levels.set_root(LEVELS[level.lower()])
 
     def add_file(self, path: str, *, max_bytes: int = 0, max_age: float = 0.0, keep: int = 0) -> None:
         """Log to a file, too. Raises `OSError`."""
@@ -67,72 +52,6 @@ class Log:
 
     def _add(self, handler: logging.Handler) -> None:
         handler.setFormatter(self._formatter)
+        handler.addFilter(log_levels.wanted)
         self._handlers.append(handler)
         logging.getLogger().addHandler(handler)
-
-
-class Lines(logging.Formatter):
-    """For people."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One line, and the traceback's where there is one."""
-        moment = datetime.fromtimestamp(record.created, UTC)
-        stamp = f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
-        level = f"[{level_name(record.levelno).upper()}]"
-        line = f"{stamp} {level:<7} {module(record.name)}: {_one_line(record.getMessage())}"
-        return "\n".join([line, *failure(record)])
-
-
-class JSONLines(logging.Formatter):
-    """For programs."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One JSON object."""
-        moment = datetime.fromtimestamp(record.created, UTC)
-        entry = {
-            "@level": level_name(record.levelno),
-            "@message": record.getMessage(),
-            "@module": module(record.name),
-            "@timestamp": f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z",
-        }
-        lines = list(failure(record))
-        if lines:
-            entry["stacktrace"] = "\n".join(lines)
-        return msgspec.json.encode(entry).decode()
-
-
-def level_name(level: int) -> str:
-    """A level's word."""
-    return _NAMES.get(level) or next((name for number, name in _NAMES.items() if level <= number), "error")
-
-
-def module(name: str) -> str:
-    """A logger's name as it is shown."""
-    return "http" if name.startswith("_granian") else name.removeprefix("strongroom.")
-
-
-def failure(record: logging.LogRecord) -> Iterator[str]:
-    """The lines of a record's exception, causes first."""
-    error = record.exc_info[1] if record.exc_info else None
-    chain: list[BaseException] = []
-    while error is not None and error not in chain:
-        chain.append(error)
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    for error in reversed(chain):
-        yield f"  {describe(error)}"
-        for frame in traceback.extract_tb(error.__traceback__):
-            yield f"    {frame.filename}:{frame.lineno} in {frame.name}"
-
-
-def describe(error: BaseException) -> str:
-    """An exception's type, and its text where that is ours or the operating system's."""
-    kind = type(error).__qualname__
-    if isinstance(error, StrongroomError):
-        return f"{kind}: {_one_line(str(error))}"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{kind}: {_one_line(error.strerror)}"
-    return kind
-
-
-def _one_line(text: str) -> str:
-    return text if text.isprintable() else _CONTROL.sub(lambda m: repr(m[0])[1:-1], text)
