@@ -18,6 +18,7 @@ from strongroom.api.messages import Request
 from strongroom.app.compose import build_core, streams
 from strongroom.app.dev import DEV_CA_FILE, DevKeys, dev_config, open_dev, write_private
 from strongroom.config import SealConfig, ServerConfig, StorageConfig, load
+from strongroom.core import log_stream
 from strongroom.core.core import Core
 from strongroom.core.log_levels import LEVELS
 from strongroom.errors import ConfigError, StorageError
@@ -137,6 +138,7 @@ class Server:
             signals.on_reload(reload)
             await signals.stop.wait()
             log.info("stopping")
+            log_stream.end_all()
             await edge.stop()
         finally:
             await core.close()
