@@ -50,6 +50,21 @@ def _pair(text: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
+def parse_month(text: str) -> str:
+    """A moment as RFC 3339, given so, as a month, a day, or in Unix seconds."""
+    from datetime import UTC, datetime
+
+    try:
+        if text.isascii() and text.isdecimal() and len(text) > 6:
+            moment = datetime.fromtimestamp(int(text), UTC)
+        else:
+            moment = datetime.fromisoformat(f"{text}-01" if len(text) == 7 else text)
+    except (ValueError, OverflowError, OSError):
+        raise ValueError("expected YYYY-MM, YYYY-MM-DD, RFC 3339 or Unix seconds") from None
+    moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).replace(microsecond=0)
+    return moment.isoformat().replace("+00:00", "Z")
+
+
 class Kind(NamedTuple):
     """How a flag's text becomes a value, what stands for it in help, and its value when absent."""
 
@@ -64,6 +79,7 @@ KINDS = {
     "bool": Kind(parse_bool, "", False),
     "int": Kind(parse_int, "int", 0),
     "duration": Kind(parse_duration, "duration", 0),
+    "date": Kind(parse_month, "date", ""),
     "list": Kind(str.strip, "string", (), lambda old, new: [*old, new]),
     "map": Kind(_pair, "key=value", {}, lambda old, new: {**old, new[0]: new[1]}),
 }

@@ -7,8 +7,9 @@ from typing import Any
 from strongroom.cli import output
 from strongroom.cli.command import ANY, Command, Group, Refused, deferred, exactly
 from strongroom.cli.flags import Flag
-from strongroom.cli.operator_keys import GENERATE_ROOT, REKEY, pgp_keys
+from strongroom.cli.operator_keys import GENERATE_ROOT, REKEY
 from strongroom.cli.operator_raft import RAFT
+from strongroom.cli.pgp_files import pgp_keys
 from strongroom.cli.run import Run
 from strongroom.cli.status import show_seal_status
 
@@ -210,8 +211,10 @@ Servers that share a storage are initialized together, by any one of them.
     $ {prog} operator init
     $ {prog} operator init -key-shares=3 -key-threshold=2
 
-Strongroom's server refuses -pgp-keys and -root-token-pgp-key: it encrypts keys
-for nobody.
+With -pgp-keys nobody sees another's unseal key: each is encrypted for one of the
+public keys, which are files in binary, base64 or armour. Its holder gets it with
+
+    $ echo "..." | base64 -d | gpg -dq
 
 With -status it only says whether that has been done: exit code 0 if so, 2 if
 not, 1 if that could not be found out.
@@ -291,6 +294,24 @@ and 2 if there are only warnings.
                     ),
                 ),
                 http=False,
+            ),
+            Command(
+                "usage",
+                "Print how many clients use the server",
+                deferred("operator_usage", "usage"),
+                usage="[options]",
+                about="""
+Counts the clients of a range of months: entities and, of tokens without one, those
+that differ in their policies. A client counts in each month in which it used the
+server, and once in the total. Without dates these are the last twelve whole months.
+
+    $ {prog} operator usage
+    $ {prog} operator usage -start-time=2025-01 -end-time=2025-03
+""",
+                flags=(
+                    Flag("end-time", "Last month: YYYY-MM, YYYY-MM-DD, RFC 3339 or Unix seconds.", "date"),
+                    Flag("start-time", "First month, in the same forms.", "date"),
+                ),
             ),
             Command(
                 "migrate",

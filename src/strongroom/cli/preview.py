@@ -20,6 +20,7 @@ SUDO_PATHS = (
     "sys/config/auditing/*",
     "sys/config/cors",
     "sys/config/ui/headers*",
+    "sys/internal/counters/activity/export",
     "sys/internal/explain",
     "sys/leases",
     "sys/leases/lookup/*",

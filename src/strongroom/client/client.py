@@ -94,6 +94,14 @@ class Client:
             self._body(reply)
         return reply.copy_to(target)
 
+    def lines(self, path: str, params: dict[str, str]) -> Iterator[bytes]:
+        """GET a body line by line as it comes, however long a line is in coming."""
+        self.transport.settings = self.transport.settings._replace(timeout=0.0)
+        reply = self._send("GET", path, params)
+        if reply.status >= 300:
+            self._body(reply)
+        return reply.lines()
+
     def upload(self, path: str, source: Reads, length: int) -> None:
         """Stream a file as the body of a POST."""
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(length)}

@@ -14,7 +14,10 @@ _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
 
 class Settings(NamedTuple):
-    """All that a client needs. Times are seconds; `wrap_ttl` is "" or a duration as the header takes it."""
+    """All that a client needs. Times are seconds, and a timeout of 0 is none.
+
+    `wrap_ttl` is "" or a duration as the header takes it.
+    """
 
     address: str = DEFAULT_ADDRESS
     address_from: str = "the default"

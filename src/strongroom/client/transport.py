@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from strongroom.client.address import Address, parse_address
@@ -59,6 +60,20 @@ class Reply:
             return self._response.read()
         except (OSError, http.client.HTTPException) as error:
             raise _failure(*self.where, error) from None
+        finally:
+            self.close()
+
+    def lines(self) -> Iterator[bytes]:
+        """The body line by line, as it comes; raises `TransportError` when it breaks off."""
+        try:
+            while True:
+                try:
+                    line = self._response.readline()
+                except (OSError, http.client.HTTPException) as error:
+                    raise _failure(*self.where, error) from None
+                if not line:
+                    break
+                yield line
         finally:
             self.close()
 
@@ -141,7 +156,7 @@ class Transport:
         self, address: Address, method: str, target: str, headers: dict[str, str], body: bytes | Reads | None
     ) -> Reply:
         where = (method, address.shown.removesuffix(address.base) + target)
-        connection = http.client.HTTPConnection(address.host, address.port, timeout=self.settings.timeout)
+        connection = http.client.HTTPConnection(address.host, address.port, timeout=self.settings.timeout or None)
         try:
             proxied = self._connect(connection, address)
             # A proxy that does not tunnel wants the whole URL.
@@ -158,7 +173,7 @@ class Transport:
         """Open the socket. True when a plain-text proxy has it."""
         if address.socket:
             raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            raw.settimeout(self.settings.timeout)
+            raw.settimeout(self.settings.timeout or None)
             connection.sock = raw
             raw.connect(address.socket)
             return False

@@ -58,3 +58,9 @@ async def in_flight(ctx: SystemContext) -> dict[str, Any]:
         }
         for call, started in ctx.live.in_flight.items()
     }
+
+
+@system.read("replication/status", unauthenticated=True)
+async def replication(ctx: SystemContext) -> dict[str, Any]:
+    """Tell the state of replication between clusters: there is none."""
+    return {"dr": {"mode": "disabled"}, "performance": {"mode": "disabled"}}
