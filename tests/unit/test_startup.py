@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("aiohttp", "jwt", "psycopg", "pymysql", "segno", "cryptography.x509")
+HEAVY = ("aiohttp", "jwt", "psycopg", "pymysql", "pysequoia", "segno", "cryptography.x509")
 
 
 @pytest.mark.parametrize("module", HEAVY)

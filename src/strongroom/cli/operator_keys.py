@@ -6,8 +6,8 @@ from typing import Any
 
 from strongroom.cli import output
 from strongroom.cli.command import Command, Refused, between
-from strongroom.cli.data import os_error
 from strongroom.cli.flags import Flag
+from strongroom.cli.pgp_files import pgp_keys
 from strongroom.cli.run import Run
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -46,32 +46,6 @@ _ROOT = (
 )
 
 
-def pgp_keys(words: list[str]) -> list[str]:
-    """The keys in base64, from files in binary, base64 or armour; raises `Refused`."""
-    import base64
-    import binascii
-
-    keys = []
-    for name in (part.strip().removeprefix("@") for word in words for part in word.split(",")):
-        if name.startswith("keybase:"):
-            raise Refused(f"{name}: keys are not fetched from Keybase; save the key to a file")
-        try:
-            with open(name, "rb") as file:  # noqa: PTH123
-                content = file.read()
-        except OSError as error:
-            raise Refused(f"open {name}: {os_error(error)}") from None
-        if b"-----BEGIN PGP" in content:
-            lines = content.replace(b"\r", b"").split(b"\n\n", 1)[-1].split(b"\n")
-            body = b"".join(line for line in lines if line and line[:1] not in b"=-")
-            keys.append(body.decode("ascii", "replace"))
-            continue
-        try:
-            keys.append(base64.b64encode(base64.b64decode(content.strip(), validate=True)).decode())
-        except (binascii.Error, ValueError):
-            keys.append(base64.b64encode(content).decode())
-    return keys
-
-
 def _pick(answer: dict[str, Any], keys: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     return {key: answer.get(key, absent) for key, absent in keys}
 
@@ -93,6 +67,8 @@ def _key(run: Run, nonce: str) -> tuple[str, str]:
 # ------------------------------------------------------------------------------------------------ rekey
 def _rekey(run: Run) -> int:
     flags = run.flags
+    if flags.bool("backup-retrieve") or flags.bool("backup-delete"):
+        return _rekey_backup(run)
     verify = flags.bool("verify")
     path = f"{_rekey_base(run)}/{'verify' if verify else 'init'}"
     if flags.bool("cancel"):
@@ -123,6 +99,20 @@ def _rekey_init(run: Run) -> int:
     if run.table and not flags.list("pgp-keys"):
         run.ui.warn("WARNING! The new keys will be shown once, and there is no way to show them again.")
     return _show_rekey(run, status)
+
+
+def _rekey_backup(run: Run) -> int:
+    path = _target(run, {"barrier": "sys/rekey/backup", "recovery": "sys/rekey/recovery-key-backup"})
+    if run.flags.bool("backup-delete"):
+        with run.doing("Error deleting backed up keys"):
+            run.client.delete(path)
+        run.ui.out("Success! Delete backup keys (if they existed)")
+        return 0
+    with run.doing("Error retrieving backed up keys"):
+        secret = run.client.read(path)
+    if secret is None:
+        raise Refused("Error retrieving backed up keys: the server answered nothing")
+    return output.show(run, secret)
 
 
 def _show_rekey(run: Run, status: dict[str, Any]) -> int:
@@ -179,6 +169,13 @@ def _print_new_keys(run: Run, answer: dict[str, Any], status: dict[str, Any]) ->
             f"Verification nonce: {answer.get('verification_nonce')}",
         ]
     else:
+        if fingerprints and answer.get("backup"):
+            lines += [
+                'The encrypted keys are kept at "core/unseal-keys-backup" in the storage. See them with',
+                '"vault operator rekey -backup-retrieve", and remove them with "-backup-delete": nothing',
+                "else does.",
+                "",
+            ]
         lines += [
             f"Vault unseal keys rekeyed with {status.get('n')} key shares and a key threshold of {status.get('t')}.",
             "Please securely distribute the key shares printed above. The old keys do not",
@@ -206,11 +203,14 @@ def _rekey_verify(run: Run) -> int:
 
 def _rekey_base(run: Run) -> str:
     """Where the API has it: the unseal keys, or the recovery keys of a seal that opens by itself."""
+    return _target(run, {"barrier": "sys/rekey", "recovery": "sys/rekey-recovery-key"})
+
+
+def _target(run: Run, paths: dict[str, str]) -> str:
     target = run.flags.text("target") or "barrier"
-    bases = {"barrier": "sys/rekey", "recovery": "sys/rekey-recovery-key"}
-    if target not in bases:
+    if target not in paths:
         raise Refused(f"Unknown target: {target}")
-    return bases[target]
+    return paths[target]
 
 
 REKEY = Command(
@@ -225,10 +225,18 @@ present keys, given one at a time. The data and the root token stay.
     $ {prog} operator rekey -init -key-shares=5 -key-threshold=3
     $ {prog} operator rekey
 
-Strongroom's server refuses -pgp-keys: it encrypts keys for nobody.
+With -pgp-keys nobody sees another's key: each is encrypted for one of the public
+keys, which are files in binary, base64 or armour. With -backup the server keeps
+what it encrypted.
+
+    $ {prog} operator rekey -init -n=2 -t=2 -pgp-keys=ann.asc,bob.asc -backup
+    $ {prog} operator rekey -backup-retrieve
+    $ {prog} operator rekey -backup-delete
 """,
     flags=(
         Flag("backup", "Keep the new keys, encrypted with -pgp-keys, in the server.", "bool"),
+        Flag("backup-delete", "Delete the keys that -backup kept.", "bool"),
+        Flag("backup-retrieve", "Print the keys that -backup kept, encrypted as they are.", "bool"),
         Flag("cancel", "Give it up, with the keys given so far.", "bool"),
         Flag("init", "Start it.", "bool"),
         Flag("key-shares", "Number of new keys.", "int", default="5", aliases=("n",)),
@@ -362,7 +370,10 @@ token comes encoded with a one-time password that -init shows.
     $ {prog} operator generate-root
     $ {prog} operator generate-root -decode=... -otp=...
 
-Strongroom's server refuses -pgp-key: use the password.
+With -pgp-key the token is encrypted for a public key, a file in binary, base64 or
+armour, instead. Its holder gets it with
+
+    $ echo "..." | base64 -d | gpg -dq
 """,
     flags=(
         Flag("cancel", "Give it up, with the keys given so far.", "bool"),

@@ -1,7 +1,8 @@
 """`GenerateRoot`: a new root token out of the key shares, for when there is none left.
 
 Whoever starts the attempt gets (or brings) a one-time password; whoever gives the last share gets the token XORed with
-it. So neither has the token alone.
+it. So neither has the token alone. Instead of a password an OpenPGP key may be brought; then the token comes encrypted
+for it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from strongroom.clock import new_uuid, random_text
+from strongroom.core.recipients import read_recipients
 from strongroom.core.seal import WRONG_KEY
 from strongroom.core.shares import Shares, check_nonce, check_share
+from strongroom.crypto.openpgp import Recipient
 from strongroom.errors import BadRequest, CryptoError, InternalError
 
 if TYPE_CHECKING:
@@ -26,9 +29,10 @@ OTP_LENGTH: Final = 28
 
 @dataclass(slots=True)
 class Attempt:
-    """An attempt under way."""
+    """An attempt under way, with a one-time password or a recipient."""
 
     otp: str = field(repr=False)
+    recipient: Recipient | None = None
     nonce: str = field(default_factory=new_uuid)
     collected: Shares = field(default_factory=Shares)
 
@@ -46,18 +50,26 @@ class GenerateRoot:
         self._lock = asyncio.Lock()
         self.attempt: Attempt | None = None
 
-    def start(self, otp: str = "") -> Attempt:
-        """Begin to collect shares; without an `otp` one is made.
+    def start(self, otp: str = "", pgp_key: str = "") -> Attempt:
+        """Begin to collect shares; without an `otp` or a `pgp_key`, which is in base64, an `otp` is made.
 
         Raises:
-            BadRequest: the one-time password has another length than a token, or there is an attempt under way.
+            BadRequest: the one-time password has another length than a token, the key cannot be encrypted for, or
+                there is an attempt under way.
         """
         if otp and len(otp.encode(errors="replace")) != OTP_LENGTH:
             raise BadRequest("OTP string is wrong length")
+        recipient = self._recipient(pgp_key) if pgp_key and not otp else None
         if self.attempt is not None:
             raise BadRequest("root generation already in progress")
-        self.attempt = Attempt(otp or random_text(OTP_LENGTH))
+        self.attempt = Attempt(otp if otp or recipient else random_text(OTP_LENGTH), recipient)
         return self.attempt
+
+    def _recipient(self, pgp_key: str) -> Recipient:
+        try:
+            return read_recipients([pgp_key], self._live.core.clock.now())[0]
+        except CryptoError as error:
+            raise BadRequest(f"error parsing PGP key: {error}") from None
 
     def cancel(self) -> None:
         """Give the attempt up, if there is one."""
@@ -87,9 +99,25 @@ class GenerateRoot:
                 await self._seal.prove(attempt.collected)
             except CryptoError:
                 raise BadRequest(f"unable to authenticate: {WRONG_KEY}") from None
+            if attempt.recipient is not None:
+                _probe(attempt.recipient)
             token = await (self._make_root_token or self._live.tokens.create_root)()
             self.attempt = None
-            return attempt, progress, encode_token(token, attempt.otp)
+            return attempt, progress, _hide(token, attempt)
+
+
+def _probe(recipient: Recipient) -> None:
+    """Before there is a token that nobody could ever read."""
+    try:
+        recipient.encrypt(b"")
+    except CryptoError as error:
+        raise BadRequest(f"the token cannot be encrypted any more: {error}") from None
+
+
+def _hide(token: str, attempt: Attempt) -> str:
+    if attempt.recipient is None:
+        return encode_token(token, attempt.otp)
+    return base64.b64encode(attempt.recipient.encrypt(token.encode())).decode()
 
 
 def encode_token(token: str, otp: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from strongroom.clock import new_uuid
+from strongroom.core.recipients import COUNT_MISMATCH, encrypt_shares, read_recipients
 from strongroom.core.seal_config import SEAL_CONFIG_KEY, VERSION, SealConfig
 from strongroom.core.shares import Shares, check_share, split, split_problem
 from strongroom.crypto.aead import new_key
@@ -34,7 +36,10 @@ _UNTOUCHED: Final = "Nothing was written; restore the storage from a backup."
 
 @dataclass(frozen=True, slots=True)
 class Initialised:
-    """What an init hands out, once."""
+    """What an init hands out, once: in the clear, or as messages for the holders of OpenPGP keys.
+
+    A root token that is encrypted is in base64.
+    """
 
     shares: list[bytes] = field(repr=False)
     root_token: str = field(repr=False)
@@ -112,27 +117,47 @@ class SealManager:
 
     # -- Initialising ---------------------------------------------------------------------------------------------
 
-    async def init(self, shares: int, threshold: int, make_root_token: MakeToken | None = None) -> Initialised:
+    async def init(
+        self,
+        shares: int,
+        threshold: int,
+        make_root_token: MakeToken | None = None,
+        *,
+        pgp_keys: Sequence[str] = (),
+        root_token_pgp_key: str = "",
+    ) -> Initialised:
         """Make the keys, the first state and the root token; all of it is stored in one commit, and it stays sealed.
 
         `make_root_token` replaces `live.tokens.create_root`; it runs in the unsealed new server and must have
-        committed when it returns.
+        committed when it returns. The keys to encrypt for are in base64, one for each share.
 
         Raises:
-            BadRequest: there is an initialised server already, or the key cannot be split so.
+            BadRequest: there is an initialised server already, the key cannot be split so, or a key cannot be
+                encrypted for.
             InternalError: the storage holds something else.
         """
         async with self._lock:
             if await self.initialised():
                 raise BadRequest("Vault is already initialized")
-            if problem := split_problem(shares, threshold):
+            problem = split_problem(shares, threshold)
+            if not problem and pgp_keys and len(pgp_keys) != shares:
+                problem = COUNT_MISMATCH
+            if problem:
                 raise BadRequest(f"invalid seal configuration: {problem}")
+            try:
+                now = self.core.clock.now()
+                recipients = await asyncio.to_thread(read_recipients, pgp_keys, now)
+                for_token = read_recipients([root_token_pgp_key] if root_token_pgp_key else [], now)
+            except CryptoError as error:
+                raise BadRequest(f"invalid seal configuration: {error}") from None
             await self._refuse_foreign()
             key, root_key = new_key(), new_key()
             # Before the commit: a server whose shares nobody got could never be opened.
-            parts = split(key, shares, threshold)
+            parts = encrypt_shares(split(key, shares, threshold), recipients)
             config = await self._new_config(root_key, key, shares, threshold)
             batch, token = await self._first_state(root_key, config, make_root_token)
+            if for_token:
+                token = base64.b64encode(for_token[0].encrypt(token.encode())).decode()
             await self.core.storage.commit(batch)
         log.info("initialised with %d shares and a threshold of %d", shares, threshold)
         return Initialised(parts, token)
@@ -250,22 +275,24 @@ class SealManager:
         if config is None or not self.core.barrier.fits(await self.kind.unwrap(config.wrapped, key)):
             raise CryptoError("the shares do not make up the key")
 
-    async def replace(self, key: bytes, shares: int, threshold: int) -> None:
+    async def replace(self, key: bytes, shares: int, threshold: int, beside: Mapping[str, bytes] | None = None) -> None:
         """Keep a new root key under `key`, and the keyring under that root key: one commit, seen through to its end.
+
+        In the same commit the unencrypted entries `beside` are written.
 
         Raises:
             StorageError: nothing was stored; the old shares stay good.
         """
         # Cancelled half-way, memory would still name the old shares.
-        task = asyncio.ensure_future(self._replace(key, shares, threshold))
+        task = asyncio.ensure_future(self._replace(key, shares, threshold, beside or {}))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         await asyncio.shield(task)
 
-    async def _replace(self, key: bytes, shares: int, threshold: int) -> None:
+    async def _replace(self, key: bytes, shares: int, threshold: int, beside: Mapping[str, bytes]) -> None:
         root_key = new_key()
         config = await self._new_config(root_key, key, shares, threshold)
-        await self.core.barrier.rekey(root_key, {SEAL_CONFIG_KEY: config.encode()})
+        await self.core.barrier.rekey(root_key, {**beside, SEAL_CONFIG_KEY: config.encode()})
         self._config = config
         log.info("rekeyed to %d shares with a threshold of %d", shares, threshold)
 

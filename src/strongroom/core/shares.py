@@ -17,7 +17,6 @@ MAX_BYTES: Final = 33
 MAX_SHARES: Final = 255
 
 NOT_TEXT: Final = "'key' must be a valid hex or base64 string"
-NO_PGP: Final = "encrypting keys for PGP recipients is not available in this build: leave the PGP keys out"
 
 
 def decode_share(text: str) -> bytes:

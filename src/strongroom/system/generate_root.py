@@ -8,8 +8,6 @@ from strongroom.api.args import Args, field
 from strongroom.api.messages import Response
 from strongroom.core.context import SystemContext
 from strongroom.core.generate_root import OTP_LENGTH, Attempt
-from strongroom.core.shares import NO_PGP
-from strongroom.errors import BadRequest
 from strongroom.system.engine import system
 from strongroom.system.flags import SHARE
 from strongroom.system.rekey import ShareArgs
@@ -19,7 +17,7 @@ class AttemptArgs(Args):
     """How the token is to be hidden from whoever gives the last share."""
 
     otp: str = field("One-time password as long as a token; made by the server unless given.")
-    pgp_key: str = field("PGP public key to encrypt the token for.")
+    pgp_key: str = field("PGP public key in base64 to encrypt the token for, instead of a one-time password.")
 
 
 @system.read("generate-root/attempt", **SHARE)
@@ -31,9 +29,7 @@ async def read_attempt(ctx: SystemContext) -> Response:
 @system.write("generate-root/attempt", **SHARE)
 async def start_attempt(ctx: SystemContext, args: AttemptArgs) -> Response:
     """Begin an attempt. A one-time password that the server made is shown only now."""
-    if args.pgp_key and not args.otp:
-        raise BadRequest(f"error parsing PGP key: {NO_PGP}")
-    attempt = ctx.live.generate_root.start(args.otp)
+    attempt = ctx.live.generate_root.start(args.otp, args.pgp_key)
     return Response(
         bare=await _status(ctx, attempt, otp="" if args.otp else attempt.otp, otp_length=OTP_LENGTH),
     )
@@ -49,7 +45,7 @@ async def cancel_attempt(ctx: SystemContext) -> None:
 async def update_attempt(ctx: SystemContext, args: ShareArgs) -> Response:
     """Give one share; with the last that is needed a root token is made.
 
-    The answer has it XORed with the one-time password.
+    The answer has it XORed with the one-time password, or encrypted for the PGP key; either in base64.
     """
     attempt, progress, encoded = await ctx.live.generate_root.update(args.share(), args.nonce)
     body = await _status(ctx, attempt)
@@ -73,7 +69,7 @@ async def _status(ctx: SystemContext, attempt: Attempt | None, *, otp: str = "",
         "complete": False,
         "encoded_token": "",
         "encoded_root_token": "",
-        "pgp_fingerprint": "",
+        "pgp_fingerprint": attempt.recipient.fingerprint if attempt and attempt.recipient else "",
         "otp": otp,
         "otp_length": otp_length,
     }

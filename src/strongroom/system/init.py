@@ -7,8 +7,6 @@ import base64
 from strongroom.api.args import Args, field
 from strongroom.api.messages import Response
 from strongroom.core.context import SystemContext
-from strongroom.core.shares import NO_PGP, split_problem
-from strongroom.errors import BadRequest
 from strongroom.system.engine import system
 from strongroom.system.flags import STATUS
 
@@ -18,8 +16,8 @@ class InitArgs(Args):
 
     secret_shares: int = field("Number of shares to split the unseal key into.")
     secret_threshold: int = field("Number of shares that it takes to unseal.")
-    pgp_keys: list[str] = field("PGP public keys to encrypt the shares for.")
-    root_token_pgp_key: str = field("PGP public key to encrypt the root token for.")
+    pgp_keys: list[str] = field("PGP public keys in base64, one for each share, to encrypt the shares for.")
+    root_token_pgp_key: str = field("PGP public key in base64 to encrypt the root token for.")
     stored_shares: int = field("Taken for old clients' sake; it has no effect.", deprecated=True)
     recovery_shares: int = field("Number of shares of the recovery key; only for seals that unseal by themselves.")
     recovery_threshold: int = field("Number of recovery shares that it takes; only for such seals.")
@@ -36,26 +34,20 @@ async def read_init(ctx: SystemContext) -> Response:
 async def init(ctx: SystemContext, args: InitArgs) -> Response:
     """Initialise the server.
 
-    Answers with the shares of the unseal key and the first root token. Neither is kept or can be shown again.
+    Answers with the shares of the unseal key and the first root token. Neither is kept or can be shown again. With PGP
+    keys the shares are messages that decrypt to the share in hex, and the root token is a message in base64.
     """
-    seal = ctx.core.seal
-    if args.pgp_keys or args.root_token_pgp_key:
-        await _refuse_pgp(ctx, args)
-    made = await seal.init(args.secret_shares, args.secret_threshold)
+    made = await ctx.core.seal.init(
+        args.secret_shares,
+        args.secret_threshold,
+        pgp_keys=args.pgp_keys,
+        root_token_pgp_key=args.root_token_pgp_key,
+    )
     return Response(bare={**key_texts(made.shares), "root_token": made.root_token})
 
 
-async def _refuse_pgp(ctx: SystemContext, args: InitArgs) -> None:
-    if await ctx.core.seal.initialised():
-        return  # which is what is wrong first
-    problem = split_problem(args.secret_shares, args.secret_threshold)
-    if not problem and args.pgp_keys and len(args.pgp_keys) != args.secret_shares:
-        problem = "count mismatch between number of provided PGP keys and number of shares"
-    raise BadRequest(f"invalid seal configuration: {problem or NO_PGP}")
-
-
 def key_texts(shares: list[bytes]) -> dict[str, list[str]]:
-    """Shares as answers write them."""
+    """Shares, or messages with a share, as answers write them."""
     return {
         "keys": [share.hex() for share in shares],
         "keys_base64": [base64.b64encode(share).decode() for share in shares],

@@ -12,14 +12,15 @@ from typing import Any, Final
 
 from strongroom.api.args import Args, field
 from strongroom.core.context import SystemContext
+from strongroom.core.recipients import BACKUP_KEY
 from strongroom.core.seal_config import SEAL_CONFIG_KEY
 from strongroom.errors import BadRequest, CorruptEntry, NotFound, UnsupportedPath
 from strongroom.storage.barrier import KEYRING_KEY
 from strongroom.storage.base import FENCE_KEY
 from strongroom.system.engine import system
 
-#: What lies beside the barrier: it is no plaintext, and a wrong byte in it would lock everybody out.
-PROTECTED: Final = frozenset({KEYRING_KEY, FENCE_KEY, SEAL_CONFIG_KEY})
+#: What lies beside the barrier: it is no plaintext, and a wrong byte in it could lock everybody out.
+PROTECTED: Final = frozenset({KEYRING_KEY, FENCE_KEY, SEAL_CONFIG_KEY, BACKUP_KEY})
 
 
 class PathArgs(Args):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import base64
+from typing import Any, Final
 
 from strongroom.api.args import Args, field
 from strongroom.api.messages import Response
 from strongroom.core.context import SystemContext
+from strongroom.core.recipients import BACKUP_KEY, ShareBackup
 from strongroom.core.rekey import Plan
-from strongroom.core.shares import NO_PGP, decode_share
+from strongroom.core.shares import decode_share
 from strongroom.errors import BadRequest
+from strongroom.storage.base import Batch
 from strongroom.system.engine import system
 from strongroom.system.flags import SHARE
 from strongroom.system.init import key_texts
+
+NO_BACKUP: Final = "no backed-up keys found"
 
 
 class RekeyArgs(Args):
@@ -20,8 +25,8 @@ class RekeyArgs(Args):
 
     secret_shares: int = field("Number of shares to split the new key into.")
     secret_threshold: int = field("Number of shares that it will take to unseal.")
-    pgp_keys: list[str] = field("PGP public keys to encrypt the new shares for.")
-    backup: bool = field("Whether to keep the shares as encrypted with PGP.")
+    pgp_keys: list[str] = field("PGP public keys in base64, one for each share, to encrypt the new shares for.")
+    backup: bool = field("Whether the server keeps the encrypted shares, for `sys/rekey/backup`.")
     require_verification: bool = field("Whether the new shares must be shown before they replace the old ones.")
 
 
@@ -47,12 +52,13 @@ async def read_rekey(ctx: SystemContext) -> Response:
 @system.write("rekey/init", **SHARE)
 async def start_rekey(ctx: SystemContext, args: RekeyArgs) -> Response:
     """Begin a rekey. Nothing changes until enough shares of the present key are given."""
-    if args.backup and not args.pgp_keys:
-        raise BadRequest("cannot request a backup of the new keys without providing PGP keys for encryption")
-    if args.pgp_keys:
-        count = len(args.pgp_keys)
-        raise BadRequest("incorrect number of PGP keys for rekey" if count != args.secret_shares else NO_PGP)
-    plan = ctx.live.rekey.start(args.secret_shares, args.secret_threshold, verify=args.require_verification)
+    plan = await ctx.live.rekey.start(
+        args.secret_shares,
+        args.secret_threshold,
+        verify=args.require_verification,
+        pgp_keys=args.pgp_keys,
+        backup=args.backup,
+    )
     return Response(bare=await _status(ctx, plan))
 
 
@@ -73,8 +79,8 @@ async def update_rekey(ctx: SystemContext, args: ShareArgs) -> Response:
             "nonce": plan.nonce,
             "complete": True,
             **key_texts(shares),
-            "pgp_fingerprints": None,
-            "backup": False,
+            "pgp_fingerprints": plan.fingerprints,
+            "backup": plan.backup,
             **_verification(plan),
         }
     )
@@ -107,8 +113,8 @@ async def _status(ctx: SystemContext, plan: Plan | None) -> dict[str, Any]:
         "n": plan.shares if plan else 0,
         "progress": len(plan.collected) if plan else 0,
         "required": await ctx.core.seal.required(),
-        "pgp_fingerprints": None,
-        "backup": False,
+        "pgp_fingerprints": plan.fingerprints if plan else None,
+        "backup": plan.backup if plan else False,
         **_verification(plan),
     }
 
@@ -132,24 +138,42 @@ def _shown(plan: Plan | None) -> dict[str, Any]:
     }
 
 
-# -- Backups of PGP-encrypted shares, of which there are none; recovery keys, which this seal does not have ----------
+# -- Backups of PGP-encrypted shares ---------------------------------------------------------------------------------
 
 
 @system.read("rekey/backup")
-async def read_backup(ctx: SystemContext) -> None:
-    """Read the PGP-encrypted shares of the last rekey."""
-    raise BadRequest("no backed-up keys found")
+async def read_backup(ctx: SystemContext) -> Response:
+    """Read the PGP-encrypted shares of the last rekey that was to keep them, by the fingerprint of their key."""
+    stored = await ctx.core.storage.get(BACKUP_KEY)
+    if stored is None:
+        raise BadRequest(NO_BACKUP)
+    backup = ShareBackup.decode(stored)
+    return Response(
+        {
+            "nonce": backup.nonce,
+            "keys": backup.keys,
+            "keys_base64": {
+                fingerprint: [base64.b64encode(bytes.fromhex(message)).decode() for message in messages]
+                for fingerprint, messages in backup.keys.items()
+            },
+        },
+        flat=True,
+    )
 
 
 @system.delete("rekey/backup")
 async def delete_backup(ctx: SystemContext) -> None:
-    """Delete the PGP-encrypted shares of the last rekey."""
+    """Delete the PGP-encrypted shares that the server keeps."""
+    await ctx.core.storage.commit(Batch(deletes={BACKUP_KEY}, fence=ctx.core.barrier.fence))
+
+
+# -- Recovery keys, which seals have that unseal by themselves ---------------------------------------------------------
 
 
 @system.read("rekey/recovery-key-backup")
 async def read_recovery_backup(ctx: SystemContext) -> None:
     """Read the PGP-encrypted shares of the last rekey of the recovery key."""
-    raise BadRequest("no backed-up keys found")
+    raise BadRequest(NO_BACKUP)
 
 
 @system.delete("rekey/recovery-key-backup")

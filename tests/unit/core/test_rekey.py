@@ -27,7 +27,7 @@ def test_new_shares_replace_the_old_at_once() -> None:
         core = FakeCore()
         made = await core.unsealed(2, 2)
         rekey = live_of(core).rekey
-        plan = rekey.start(3, 2)
+        plan = await rekey.start(3, 2)
         shares = await give(rekey, made.shares, plan.nonce)
         assert len(shares) == 3
         assert rekey.plan is None
@@ -46,7 +46,7 @@ def test_with_verification_the_new_shares_work_only_once_they_were_shown() -> No
         core = FakeCore()
         made = await core.unsealed(1, 1)
         rekey = live_of(core).rekey
-        plan = rekey.start(2, 2, verify=True)
+        plan = await rekey.start(2, 2, verify=True)
         shares = await give(rekey, made.shares, plan.nonce)
         assert (await core.seal.status()).shares == 1
         with pytest.raises(BadRequest, match="verification must be performed.*" + plan.verification_nonce):
@@ -76,7 +76,7 @@ def test_showing_other_shares_replaces_nothing(shown: list[bytes]) -> None:
         core = FakeCore()
         made = await core.unsealed(1, 1)
         rekey = live_of(core).rekey
-        plan = rekey.start(2, 2, verify=True)
+        plan = await rekey.start(2, 2, verify=True)
         shares = await give(rekey, made.shares, plan.nonce)
         await rekey.verify(shown[0], plan.verification_nonce)
         with pytest.raises(BadRequest, match="rekey verification failed"):
@@ -95,7 +95,7 @@ def test_wrong_shares_are_dropped_and_the_attempt_goes_on() -> None:
         core = FakeCore()
         made = await core.unsealed(2, 2)
         rekey = live_of(core).rekey
-        plan = rekey.start(1, 1)
+        plan = await rekey.start(1, 1)
         await rekey.update(made.shares[0], plan.nonce)
         with pytest.raises(BadRequest, match="already been provided during this generation operation"):
             await rekey.update(made.shares[0], plan.nonce)
@@ -122,7 +122,7 @@ def test_an_impossible_split_is_refused(shares: int, threshold: int, error: type
         core = FakeCore()
         await core.unsealed()
         with pytest.raises(error, match=text):
-            live_of(core).rekey.start(shares, threshold)
+            await live_of(core).rekey.start(shares, threshold)
         assert live_of(core).rekey.plan is None
 
     run(test)
@@ -137,9 +137,9 @@ def test_what_is_asked_out_of_turn_is_refused() -> None:
         for attempt in (rekey.update(made.shares[0], "x"), rekey.verify(made.shares[0], "x")):
             with pytest.raises(BadRequest, match="no barrier rekey in progress"):
                 await attempt
-        plan = rekey.start(1, 1)
+        plan = await rekey.start(1, 1)
         with pytest.raises(BadRequest, match="rekey already in progress"):
-            rekey.start(1, 1)
+            await rekey.start(1, 1)
         with pytest.raises(BadRequest, match="no rekey verification in progress"):
             await rekey.verify(made.shares[0], "x")
         assert rekey.restart_verification().verification_nonce == ""
@@ -157,7 +157,7 @@ def test_a_rekey_ends_with_the_sealing() -> None:
     async def test() -> None:
         core = FakeCore()
         made = await core.unsealed(1, 1)
-        live_of(core).rekey.start(1, 1)
+        await live_of(core).rekey.start(1, 1)
         await core.seal_now()
         await core.unseal(made.shares)
         assert live_of(core).rekey.plan is None
@@ -170,7 +170,7 @@ def test_shares_are_not_handed_out_when_they_could_not_be_stored() -> None:
         core = FakeCore()
         made = await core.unsealed(1, 1)
         rekey = live_of(core).rekey
-        plan = rekey.start(1, 1)
+        plan = await rekey.start(1, 1)
         await core.storage.close()
         with pytest.raises(StorageError):
             await rekey.update(made.shares[0], plan.nonce)
@@ -183,7 +183,7 @@ def test_a_repr_shows_no_key() -> None:
     async def test() -> None:
         core = FakeCore()
         made = await core.unsealed(1, 1)
-        plan = live_of(core).rekey.start(1, 1, verify=True)
+        plan = await live_of(core).rekey.start(1, 1, verify=True)
         shares = await give(live_of(core).rekey, made.shares, plan.nonce)
         assert plan.key == shares[0]
         assert repr(plan.key) not in repr(plan)
