@@ -74,6 +74,7 @@ class Request:
 
     __slots__ = (
         "body",
+        "certificates",
         "data",
         "headers",
         "id",
@@ -108,6 +109,7 @@ class Request:
         body: AsyncIterator[bytes] | None = None,
         open_paths: frozenset[str] = frozenset(),
         large: bool = False,
+        certificates: tuple[bytes, ...] | None = None,
     ) -> None:
         self.id = id
         self.operation = operation
@@ -131,6 +133,8 @@ class Request:
         self.open_paths = open_paths
         #: Whether its body is so long that what goes over all of it, or over its answer, is done aside.
         self.large = large
+        #: What the client showed of itself on a TLS connection, in DER, its own certificate first; None without TLS.
+        self.certificates = certificates
 
     def __repr__(self) -> str:
         return f"Request({self.id}, {self.operation} {self.path!r})"
@@ -180,6 +184,10 @@ class Auth:
     group_aliases: list[str] = field(default_factory=list)
     #: When a token that is renewed was issued, in Unix nanoseconds; 0 for one issued by this very answer.
     issue_time: int = 0
+    #: The role or the user that logs in, as the method names it; its last login is remembered under it.
+    role: str = ""
+    #: Set in place of a token: what the login still has to prove.
+    mfa_requirement: dict[str, Any] | None = None
     #: What a later renewal by the method that issued the token needs to know.
     internal: dict[str, Any] = field(default_factory=dict, repr=False)
 

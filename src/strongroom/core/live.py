@@ -24,6 +24,7 @@ from strongroom.core.leases import Leases
 from strongroom.core.lockouts import Lockouts
 from strongroom.core.locks import HeldLocks, Locks
 from strongroom.core.metrics import Metrics
+from strongroom.core.mfa import LoginMFA
 from strongroom.core.mounts import Mount, Mounts, new_entry
 from strongroom.core.policies import Policies
 from strongroom.core.quotas import Quotas
@@ -78,6 +79,7 @@ class Live:
         self.mounts = Mounts(self)
         self.tokens = Tokens(self)
         self.identity = Identity(self)
+        self.mfa = LoginMFA(self)
         self.lockouts = Lockouts(self)
         self.leases = Leases(self)
         self.wrapping = Wrapping(self)
@@ -113,6 +115,7 @@ class Live:
             self.mounts,
             self.tokens,
             self.identity,
+            self.mfa,
             self.leases,
             self.wrapping,
             self.audits,

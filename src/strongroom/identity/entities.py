@@ -14,6 +14,7 @@ from strongroom.core.identity_model import ENTITY, Entity
 from strongroom.core.identity_view import EntityView
 from strongroom.errors import BadRequest, NotFound
 from strongroom.identity.engine import Mounts, checked_policies, every, given, identity, lock, replace, touched
+from strongroom.identity.mfa_secrets import forget_secrets, move_secrets
 
 
 class IdArgs(Args):
@@ -47,7 +48,7 @@ class MergeArgs(Args):
 
     from_entity_ids: CommaList = field("The entities that go.")
     to_entity_id: str = field("The entity that stays.")
-    force: bool = field("Only remembered: nothing else would stop the merge.")
+    force: bool = field("Where several have a secret at one MFA method, keep that of the entity that stays.")
     conflicting_alias_ids_to_keep: CommaList = field("Of two aliases at one mount, the one that stays.")
 
 
@@ -177,6 +178,7 @@ async def batch_delete(ctx: SystemContext, args: BatchArgs) -> None:
 
 async def _delete(ctx: SystemContext, entity: Entity | None) -> None:
     if entity is not None:
+        forget_secrets(ctx, entity.id)
         delete_entity(ctx.live.identity.salt, ctx.transaction, entity)
 
 
@@ -199,5 +201,6 @@ async def merge_entities(ctx: SystemContext, args: MergeArgs) -> None:
         if source is None:
             raise BadRequest("entity id to merge from is invalid")
         sources.append(source)
+    await move_secrets(ctx, sources, target, force=args.force)
     keep = set(args.conflicting_alias_ids_to_keep)
     await merge(ctx.live.identity.salt, ctx.transaction, sources, target, keep, ctx.clock.now_ns())

@@ -5,10 +5,11 @@ from __future__ import annotations
 from strongroom.api.messages import Auth
 from strongroom.core.identity_view import EntityView
 from strongroom.pipeline.call import Call
+from strongroom.pipeline.second_factor import second_factor
 
 
 async def register(call: Call) -> None:
-    """Make the token that a login asked for; its entry joins the request's transaction."""
+    """Make the token that a login asked for, unless it has to wait; its entry joins the request's transaction."""
     response = call.response
     assert response is not None
     auth = response.auth
@@ -22,6 +23,8 @@ async def register(call: Call) -> None:
     if auth.alias_name:
         view = await call.live.identity.login(call.transaction, call.held, auth, call.mount)
         auth.entity_id = view.entity.id
+    if call.live.mfa.enforcements and await second_factor(call, auth, view):
+        return
     tokens = call.live.tokens
     response.warnings += await tokens.register_login(call.transaction, auth, call.mount, call.request.path)
     if view is not None:

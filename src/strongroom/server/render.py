@@ -30,7 +30,7 @@ _decode_flat = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 class _Auth(msgspec.Struct, gc=False):
     client_token: str
     accessor: str
-    policies: list[str]
+    policies: list[str] | None
     token_policies: list[str] | UnsetType
     identity_policies: list[str] | UnsetType
     metadata: dict[str, str] | None
@@ -39,7 +39,7 @@ class _Auth(msgspec.Struct, gc=False):
     entity_id: str
     token_type: str
     orphan: bool
-    mfa_requirement: None
+    mfa_requirement: dict[str, Any] | None
     num_uses: int
 
 
@@ -154,7 +154,7 @@ def _auth(auth: Auth) -> _Auth:
     return _Auth(
         auth.client_token,
         auth.accessor,
-        auth.policies,
+        auth.policies if auth.mfa_requirement is None else None,
         auth.token_policies or UNSET,
         auth.identity_policies or UNSET,
         auth.metadata,
@@ -163,7 +163,7 @@ def _auth(auth: Auth) -> _Auth:
         auth.entity_id,
         auth.token_type,
         auth.orphan,
-        None,
+        auth.mfa_requirement,
         auth.num_uses,
     )
 

@@ -92,6 +92,21 @@ def refused(answer: Answer) -> tuple[str, str]:
     return type(answer).__name__, "".join(answer.errors)
 
 
+async def idle(server: Server) -> None:
+    """Wait until the work that requests have left for later is done."""
+    tasks = server.live.tasks
+    for record in tasks.records():
+        if " at " in record.name and record.running:
+            await asyncio.wait_for(_done(server, record.name), 10)
+
+
+async def _done(server: Server, name: str) -> None:
+    running = True
+    while running:
+        await asyncio.sleep(0)
+        running = server.live.tasks.running(name)
+
+
 def played(scenario: Callable[[Server], Awaitable[Any]]) -> Any:
     async def play() -> Any:
         clock = ManualClock()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.auth.own_server import Server, data, ok, played, refused
+from tests.unit.auth.own_server import Server, data, idle, ok, played, refused
 
 from strongroom.api.messages import Operation
 from strongroom.auth.approle.secret_ids import parse_metadata
@@ -45,21 +45,6 @@ async def stored(server: Server) -> list[str]:
 async def tidied(server: Server) -> None:
     ok(await server.write(f"{AT}/tidy/secret-id"))
     await idle(server)
-
-
-async def idle(server: Server) -> None:
-    """Wait until the work that requests have left for later is done."""
-    tasks = server.live.tasks
-    for record in tasks.records():
-        if " at " in record.name and record.running:
-            await asyncio.wait_for(_done(server, record.name), 10)
-
-
-async def _done(server: Server, name: str) -> None:
-    running = True
-    while running:
-        await asyncio.sleep(0)
-        running = server.live.tasks.running(name)
 
 
 def test_no_role_id_secret_id_or_accessor_is_in_a_key() -> None:

@@ -17,7 +17,7 @@ from strongroom.api.args import Args, field
 from strongroom.api.context import Context
 from strongroom.api.fields import Duration, format_duration
 from strongroom.api.routes import Engine
-from strongroom.engines.totp import barcode, codes, keytext
+from strongroom.crypto import barcode, otp, otp_url
 from strongroom.errors import BadRequest, NotFound, UnsupportedPath
 
 totp: Engine[Context] = Engine("totp", help="Time-based one-time passwords: keys, codes, and their validation.")
@@ -163,7 +163,7 @@ async def write_key(ctx: Context, args: KeyArgs) -> dict[str, Any] | None:
 
 
 def _take_url(args: KeyArgs) -> None:
-    url = keytext.parse_url(args.url)
+    url = otp_url.parse_url(args.url)
     args.key, args.issuer, args.account_name = url.key, url.issuer, url.account
     args.period = args.period if url.period is None else url.period
     args.digits = args.digits if url.digits is None else url.digits
@@ -171,9 +171,9 @@ def _take_url(args: KeyArgs) -> None:
 
 
 def _check(args: KeyArgs) -> None:
-    if args.digits not in codes.DIGITS:
+    if args.digits not in otp.DIGITS:
         raise BadRequest("the digits value can only be 6 or 8")
-    if args.algorithm not in codes.ALGORITHMS:
+    if args.algorithm not in otp.ALGORITHMS:
         raise BadRequest("the algorithm value is not valid")
     if args.period <= 0:
         raise BadRequest("the period value must be greater than zero")
@@ -200,11 +200,11 @@ def _new_secret(args: KeyArgs) -> bytes:
 def _given_secret(args: KeyArgs) -> bytes:
     if not args.key:
         raise BadRequest("the key value is required")
-    return keytext.decode_key(args.key)
+    return otp_url.decode_key(args.key)
 
 
 async def _shown(key: TotpKey, pixels: int) -> dict[str, Any]:
-    url = keytext.make_url(
+    url = otp_url.make_url(
         key.issuer, key.account, key.secret, period=key.period, digits=key.digits, algorithm=key.algorithm
     )
     if not pixels:
@@ -224,9 +224,9 @@ async def read_code(ctx: Context, args: NameArgs) -> dict[str, Any]:
     """The code of this moment; reading does not use it up."""
     key = await _known(ctx, args.name)
     now = int(ctx.clock.now())
-    counter = codes.counter_at(now, key.period)
+    counter = otp.counter_at(now, key.period)
     return {
-        "code": codes.hotp(key.secret, counter, key.digits, key.algorithm),
+        "code": otp.hotp(key.secret, counter, key.digits, key.algorithm),
         "expire_time": (counter + 1) * key.period,
         "generated": now,
         "period": format_duration(key.period),
@@ -248,8 +248,8 @@ async def validate_code(ctx: Context, args: CodeArgs) -> dict[str, Any]:
     recent = [entry for entry in used.codes if entry.until_ns > now_ns]
     if any(entry.code == code for entry in recent):
         raise BadRequest("code already used; wait until the next time period")
-    counter = codes.counter_at(now_ns // _NANO, key.period)
-    valid = codes.matches(key.secret, code, counter, key.digits, key.algorithm, key.skew)
+    counter = otp.counter_at(now_ns // _NANO, key.period)
+    valid = otp.matches(key.secret, code, counter, key.digits, key.algorithm, key.skew)
     until_ns = now_ns + (2 + key.skew) * key.period * _NANO
     recent.append(UsedCode(code, until_ns, valid))
     wrong = [entry for entry in recent if not entry.valid]

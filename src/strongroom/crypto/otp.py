@@ -25,7 +25,13 @@ def counter_at(seconds: int, period: int) -> int:
 
 def matches(secret: bytes, code: str, counter: int, digits: int, algorithm: str, skew: int) -> bool:
     """Whether a code is that of the counter, or of one that is at most `skew` away; takes as long for any code."""
-    found = False
+    return matching(secret, code, counter, digits, algorithm, skew) is not None
+
+
+def matching(secret: bytes, code: str, counter: int, digits: int, algorithm: str, skew: int) -> int | None:
+    """The counter that a code is of, among those at most `skew` away; takes as long for any code."""
+    found = None
     for candidate in range(max(counter - skew, 0), counter + skew + 1):
-        found |= hmac.compare_digest(hotp(secret, candidate, digits, algorithm).encode(), code.encode())
+        if hmac.compare_digest(hotp(secret, candidate, digits, algorithm).encode(), code.encode()):
+            found = candidate
     return found
