@@ -7,6 +7,7 @@ import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from strongroom.api.messages import Operation
 from strongroom.config import Listener
@@ -14,11 +15,15 @@ from strongroom.errors import ConfigError
 from strongroom.server import listeners as sockets
 from strongroom.server import tls
 from strongroom.server.flights import Flights
-from strongroom.server.granian import CLIENT_LEFT, Running
+from strongroom.server.granian import CLIENT_LEFT
+from strongroom.server.granian import Running as Granian
 from strongroom.server.http import Rules
 from strongroom.server.listeners import Bound
 from strongroom.server.render import Renderer
-from strongroom.server.site import Handle, Origins, Pages, Service, Site, Streams, Watch
+from strongroom.server.site import ClientLeft, Handle, Origins, Pages, Service, Site, Streams, Watch
+
+if TYPE_CHECKING:
+    from strongroom.server.own import Running as Own
 
 #: How long a server that another replaces goes on: kept connections learn with their next answer that they close.
 RETIRE_SECONDS = 1.0
@@ -33,7 +38,7 @@ def no_streams(operation: Operation, path: str) -> bool:
 class _Listening:
     sock: socket.socket
     bound: Bound
-    server: Running
+    server: Granian | Own
 
 
 class Edge:
@@ -56,7 +61,8 @@ class Edge:
     ) -> None:
         self._log = log or logging.getLogger("strongroom.http")
         self._flights = Flights()
-        self._service = Service(handle, streams, self._flights, self._log, pages, watch, origins, CLIENT_LEFT)
+        closed = (*CLIENT_LEFT, ClientLeft)
+        self._service = Service(handle, streams, self._flights, self._log, pages, watch, origins, closed)
         self._headers = headers or {}
         self._printable = printable
         self._listening: list[_Listening] = []
@@ -149,7 +155,7 @@ class Edge:
             raise listener.place.error("proxy_protocol_behavior: the PROXY protocol is not spoken here", fix)
         return secured
 
-    async def _serve(self, sock: socket.socket, listener: Listener, secured: tls.TLS | None) -> Running:
+    async def _serve(self, sock: socket.socket, listener: Listener, secured: tls.TLS | None) -> Granian | Own:
         headers: dict[str, Mapping[str, tuple[str, ...]]] = dict(listener.custom_response_headers)
         if self._headers:
             ours = {name: (value,) for name, value in self._headers.items()}
@@ -159,12 +165,20 @@ class Edge:
             Rules.of(listener, printable=self._printable),
             Renderer(headers, tls=secured is not None),
             listener.max_request_duration,
+            certificates=None if secured is None else (),
         )
-        server = Running(site, sock, listener, secured)
+        server: Granian | Own
+        if secured is None or secured.context is None:
+            server = Granian(site, sock, listener, secured)
+        else:
+            # Imported here: most servers have no such listener.
+            from strongroom.server.own import Running as Own
+
+            server = Own(site, sock, listener, secured.context)
         await server.start()
         return server
 
-    async def _retire(self, server: Running) -> None:
+    async def _retire(self, server: Granian | Own) -> None:
         server.site.retiring = True
         try:
             await asyncio.sleep(RETIRE_SECONDS)

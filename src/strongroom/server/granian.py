@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import socket
 from typing import Any
 
@@ -20,16 +19,12 @@ from granian.log import LogLevels
 from granian.server import embed
 
 from strongroom.config import Listener
-from strongroom.server.listeners import BACKLOG
+from strongroom.server.listeners import BACKLOG, MAX_HEAD, most_connections
 from strongroom.server.site import Site
 from strongroom.server.tls import TLS
 from strongroom.turns import Driver
 
 CLIENT_LEFT: tuple[type[BaseException], ...] = (RSGIProtocolClosed, RSGIProtocolError)
-#: Bytes of a request line and its headers together; there may be a hundred headers.
-MAX_HEAD = 128 << 10
-#: File descriptors left for everything but connections.
-SPARE_FILES = 256
 
 #: Says "change nothing that exists": Granian configures logging anew with each server, closing all handlers there are.
 _KEEP_LOGGING = {
@@ -120,7 +115,7 @@ def _options(listener: Listener, tls: TLS | None) -> dict[str, Any]:
     options: dict[str, Any] = {
         "websockets": False,
         "backlog": BACKLOG,
-        "backpressure": _most_connections(),
+        "backpressure": most_connections(),
         "log_level": LogLevels.error,
         "log_dictconfig": _KEEP_LOGGING,
         "http1_settings": HTTP1Settings(
@@ -137,12 +132,5 @@ def _options(listener: Listener, tls: TLS | None) -> dict[str, Any]:
             "ssl_cert": tls.cert,
             "ssl_key": tls.key,
             "ssl_protocol_min": _VERSIONS[tls.min_version],
-            "ssl_ca": tls.client_ca,
-            "ssl_client_verify": tls.client_ca is not None,
         }
     return options
-
-
-def _most_connections() -> int:
-    """Connections at a time: Granian stops accepting beyond, and idle ones count."""
-    return int(max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES, 128))

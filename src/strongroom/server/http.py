@@ -119,7 +119,15 @@ new_request_id: Callable[[], str] = RequestIds()
 
 
 def begin(
-    method: str, path: str, query: str, headers: HeaderMap, peer: str, rules: Rules, *, request_id: str = ""
+    method: str,
+    path: str,
+    query: str,
+    headers: HeaderMap,
+    peer: str,
+    rules: Rules,
+    *,
+    request_id: str = "",
+    certificates: tuple[bytes, ...] | None = None,
 ) -> Request:
     """A request but for its body. `path` is percent-decoded and begins with a slash, `query` is as it was sent.
 
@@ -166,6 +174,7 @@ def begin(
         open_paths=rules.open_paths,
         remote_address=address,
         remote_port=port,
+        certificates=certificates,
     )
 
 

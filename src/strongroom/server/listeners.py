@@ -11,6 +11,7 @@ import grp
 import os
 import pathlib
 import pwd
+import resource
 import socket
 import stat
 from dataclasses import dataclass
@@ -18,6 +19,11 @@ from dataclasses import dataclass
 from strongroom.config import Listener
 
 BACKLOG = 1024
+#: Bytes of a request line and its headers together.
+MAX_HEAD = 128 << 10
+MAX_HEADERS = 100
+#: File descriptors left for everything but connections.
+SPARE_FILES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,11 @@ class Bound:
 def listen(listener: Listener) -> tuple[socket.socket, Bound]:
     """Open a listener's socket. Raises `ConfigError`."""
     return _listen_unix(listener) if listener.type == "unix" else _listen_tcp(listener)
+
+
+def most_connections() -> int:
+    """Connections that a listener has at a time; idle ones count. Beyond, no more are accepted."""
+    return int(max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES, 128))
 
 
 def close(sock: socket.socket) -> None:

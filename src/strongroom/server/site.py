@@ -16,7 +16,7 @@ from strongroom.server.answer import Answer, Elsewhere
 from strongroom.server.flights import Flights
 from strongroom.server.http import WRITES, Rules, begin, check_size, finish, new_request_id
 from strongroom.server.render import Renderer
-from strongroom.turns import own_task
+from strongroom.turns import driven, own_task
 
 Handle = Callable[[Request], Awaitable[Response]]
 #: Whether an operation on a path takes its body in chunks, unparsed.
@@ -25,6 +25,12 @@ Streams = Callable[[Operation, str], bool]
 Pages = Callable[[str, str], Awaitable[Answer | None]]
 #: Told of every finished request: it, the status, the seconds it took.
 Watch = Callable[[Request, int, float], None]
+#: The certificates of a client, in DER, its own first; () for one that has none, None without TLS.
+Shown = tuple[bytes, ...] | None
+
+
+class ClientLeft(Exception):
+    """A connection ended, or its client stopped speaking HTTP, before the request was done."""
 
 
 class Origins(Protocol):
@@ -119,21 +125,24 @@ class Service:
 class Site:
     """The callable that the HTTP server runs for each request of a listener. It always answers."""
 
-    def __init__(self, service: Service, rules: Rules, renderer: Renderer, limit: float) -> None:
+    def __init__(
+        self, service: Service, rules: Rules, renderer: Renderer, limit: float, *, certificates: Shown = None
+    ) -> None:
         self._service, self._rules, self._renderer, self._limit = service, rules, renderer, limit
+        #: What clients show where the HTTP server does not say.
+        self._certificates = certificates
         #: Set when another server takes over: connections are then closed after their answer.
         self.retiring = False
 
-    async def __call__(self, scope: Scope, wire: Wire) -> None:
-        """Answer one request."""
+    async def __call__(self, scope: Scope, wire: Wire, certificates: Shown = None) -> None:
+        """Answer one request. `certificates` are what the client showed of itself on its connection."""
         service = self._service
-        task = asyncio.current_task()
-        if task is not None:
+        if not driven() and (task := asyncio.current_task()) is not None:
             self.enter(task)
         request_id = new_request_id()
         try:
             try:
-                answer = await self._answer(scope, wire, request_id)
+                answer = await self._answer(scope, wire, request_id, certificates or self._certificates)
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if task is None or not service.flights.is_overdue(task):
@@ -149,8 +158,9 @@ class Site:
                 await self._stream(wire, answer, request_id)
         finally:
             # Begun without one, it may have got a task on its way.
-            task = asyncio.current_task()
-            if task is not None:
+            if not driven():
+                task = asyncio.current_task()
+                assert task is not None
                 service.flights.leave(task)
 
     def enter(self, task: asyncio.Task[None]) -> None:
@@ -163,7 +173,7 @@ class Site:
         assert task is not None
         self._service.flights.unlimited(task)
 
-    async def _answer(self, scope: Scope, wire: Wire, request_id: str) -> Answer:
+    async def _answer(self, scope: Scope, wire: Wire, request_id: str, certificates: Shown) -> Answer:
         service, request = self._service, None
         began = time.perf_counter() if service.watch is not None else 0.0
         shared: Mapping[str, str] = {}
@@ -182,7 +192,14 @@ class Site:
                     return self._renderer.dress(page)
             headers = WireHeaders(scope.headers)
             request = begin(
-                scope.method, scope.path, scope.query_string, headers, scope.client, self._rules, request_id=request_id
+                scope.method,
+                scope.path,
+                scope.query_string,
+                headers,
+                scope.client,
+                self._rules,
+                request_id=request_id,
+                certificates=certificates,
             )
             if request.operation in WRITES:
                 await self._take_body(scope, wire, request)

@@ -1,0 +1,222 @@
+"""The listening side: connections are accepted, greeted, counted, given up and ended here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import Final
+
+from strongroom.config import Listener
+from strongroom.server.listeners import most_connections
+from strongroom.server.own.connection import Connection
+from strongroom.server.own.peer import name_of
+from strongroom.server.site import Site
+from strongroom.turns import Driver
+
+log = logging.getLogger("strongroom.http")
+
+#: How often connections that took too long are looked for, in seconds.
+SWEEP_SECONDS: Final = 0.5
+#: How long a client may take to confirm the end of its connection, in seconds.
+SHUTDOWN_SECONDS: Final = 1.0
+#: How long nothing is accepted after the system had no descriptor for it, in seconds.
+PAUSE_SECONDS: Final = 0.5
+#: What a TLS connection begins with (RFC 8446, 5.1: a record of type handshake).
+HANDSHAKE: Final = b"\x16"
+#: To who speaks HTTP without TLS; the words of Go's server, and so of Vault's.
+PLAIN: Final = (
+    b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+    b"Client sent an HTTP request to an HTTPS server.\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long a client may take, in seconds: for the head of a request, and between requests."""
+
+    header: float
+    idle: float
+
+    @classmethod
+    def of(cls, listener: Listener) -> Times:
+        """A listener's, where 0 stands for the default."""
+        return cls(
+            listener.http_read_header_timeout or Listener.http_read_header_timeout,
+            listener.http_idle_timeout or Listener.http_idle_timeout,
+        )
+
+
+class Running:
+    """A server on a listening socket."""
+
+    def __init__(self, site: Site, sock: socket.socket, listener: Listener, context: ssl.SSLContext) -> None:
+        self.site = site
+        self.times = Times.of(listener)
+        self.stopping = False
+        self._listening = sock
+        self._context = context
+        self._most = most_connections()
+        self._loop = asyncio.get_running_loop()
+        self.bring = Driver(self._loop, site.enter).bring
+        self._sock: socket.socket | None = None
+        self._accepting = False
+        self._greeting: set[asyncio.Task[None]] = set()
+        self._connections: set[Connection] = set()
+        self._gone = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        """Start it; on return it takes connections."""
+        # A descriptor of its own: the server that replaces this one waits on the same socket.
+        self._sock = self._listening.dup()
+        self._sock.setblocking(False)
+        self._accept_more()
+        self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    async def stop(self) -> None:
+        """Take no more connections, finish the requests under way, close the connections."""
+        self.stopping = True
+        self._accept_no_more()
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+        for task in self._greeting:
+            task.cancel()
+        for connection in list(self._connections):
+            connection.finish()
+        while self._greeting or self._connections:
+            self._gone.clear()
+            await self._gone.wait()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def kill(self) -> None:
+        """Give up waiting."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for connection in list(self._connections):
+            connection.expire()
+
+    # -- Accepting --------------------------------------------------------------------------------------------------
+
+    def _accept_more(self) -> None:
+        if self._sock is not None and not self._accepting and not self.site.retiring:
+            self._accepting = True
+            self._loop.add_reader(self._sock.fileno(), self._accept)
+
+    def _accept_no_more(self) -> None:
+        if self._sock is not None and self._accepting:
+            self._accepting = False
+            self._loop.remove_reader(self._sock.fileno())
+
+    def _accept(self) -> None:
+        assert self._sock is not None
+        if self.site.retiring:
+            self._accept_no_more()
+            return
+        try:
+            sock, address = self._sock.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as e:
+            log.error("no connection can be accepted: %s", (e.strerror or "it failed").lower())
+            self._accept_no_more()
+            self._loop.call_later(PAUSE_SECONDS, self._accept_more)
+            return
+        sock.setblocking(False)
+        task = self._loop.create_task(self._greet(sock, name_of(address)))
+        self._greeting.add(task)
+        task.add_done_callback(self._greeted)
+        if self._full():
+            self._accept_no_more()
+
+    def _full(self) -> bool:
+        return len(self._greeting) + len(self._connections) >= self._most
+
+    def _greeted(self, task: asyncio.Task[None]) -> None:
+        self._greeting.discard(task)
+        self._one_less()
+
+    async def _greet(self, sock: socket.socket, client: str) -> None:
+        """Do the TLS handshake with a client, if that is what it came for."""
+        try:
+            async with asyncio.timeout(self.times.header):
+                first = await _peek(sock)
+            if first == HANDSHAKE:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                await self._loop.connect_accepted_socket(
+                    lambda: Connection(self),
+                    sock,
+                    ssl=self._context,
+                    ssl_handshake_timeout=self.times.header,
+                    ssl_shutdown_timeout=SHUTDOWN_SECONDS,
+                )
+                return
+            if first.isalpha():
+                with contextlib.suppress(OSError):
+                    sock.recv(1 << 16)  # what is left unread makes closing a reset, and the answer is lost
+                    sock.send(PLAIN)
+        except asyncio.CancelledError:
+            sock.close()
+            raise
+        except OSError as e:  # ssl.SSLError and TimeoutError included
+            level = logging.INFO if isinstance(e, ssl.SSLError) and "CERTIFICATE" in (e.reason or "") else logging.DEBUG
+            log.log(level, "TLS handshake with %s failed: %s", client, _why(e))
+        sock.close()
+
+    # -- Connections ------------------------------------------------------------------------------------------------
+
+    def opened(self, connection: Connection) -> None:
+        """A connection is there."""
+        self._connections.add(connection)
+        if self.stopping:
+            connection.finish()
+
+    def closed(self, connection: Connection) -> None:
+        """A connection is gone."""
+        self._connections.discard(connection)
+        self._one_less()
+
+    def _one_less(self) -> None:
+        if self.stopping:
+            if not self._greeting and not self._connections:
+                self._gone.set()
+        elif not self._full():
+            self._accept_more()
+
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        for connection in [one for one in self._connections if one.due <= now]:
+            connection.expire()
+        self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+
+async def _peek(sock: socket.socket) -> bytes:
+    """The first byte that a client sends, left where it is; b"" when it leaves."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            return sock.recv(1, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            pass
+        there = loop.create_future()
+        loop.add_reader(sock.fileno(), _tell, there)
+        try:
+            await there
+        finally:
+            loop.remove_reader(sock.fileno())
+
+
+def _tell(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return getattr(error, "verify_message", "") or (error.reason or "it is no TLS").replace("_", " ").lower()
+    return getattr(error, "strerror", None) or str(error) or "it took too long"
