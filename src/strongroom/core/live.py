@@ -23,6 +23,7 @@ from strongroom.core.lease_quotas import LeaseQuotas
 from strongroom.core.leases import Leases
 from strongroom.core.lockouts import Lockouts
 from strongroom.core.locks import HeldLocks, Locks
+from strongroom.core.logins import Logins
 from strongroom.core.metrics import Metrics
 from strongroom.core.mfa import LoginMFA
 from strongroom.core.mounts import Mount, Mounts, new_entry
@@ -81,6 +82,7 @@ class Live:
         self.identity = Identity(self)
         self.mfa = LoginMFA(self)
         self.lockouts = Lockouts(self)
+        self.logins = Logins(self)
         self.leases = Leases(self)
         self.wrapping = Wrapping(self)
         self.audits = Audits(self)
@@ -126,6 +128,7 @@ class Live:
             self.versions,
             self.engines,
             self.activity,
+            self.logins,
         ):
             await part.load()
         self.tasks.every("barrier key rotation", CHECK_SECONDS, lambda: check(self.barrier), first=CHECK_SECONDS)
@@ -151,7 +154,7 @@ class Live:
 
     async def stop(self) -> None:
         """End background work and close what is open."""
-        parts = (self.tasks, self.activity, self.leases, self.engines, self.tokens, self.identity)
+        parts = (self.tasks, self.activity, self.logins, self.leases, self.engines, self.tokens, self.identity)
         for part in (*parts, self.wrapping, self.audits, self.policies):
             await part.stop()
 

@@ -27,6 +27,7 @@ async def register(call: Call) -> None:
         return
     tokens = call.live.tokens
     response.warnings += await tokens.register_login(call.transaction, auth, call.mount, call.request.path)
+    call.live.logins.note(call.mount, auth, call.request.remote_address)
     if view is not None:
         _add_policies(auth, view)
 

@@ -64,6 +64,7 @@ async def _end(ctx: SystemContext, pending: Pending, given: dict[str, list[str]]
         raise
     auth = dataclasses.replace(pending.auth, entity_id=view.entity.id)
     warnings = await live.tokens.register_login(ctx.transaction, auth, mount, pending.path)
+    ctx.after_commit(lambda: live.logins.note(mount, auth, ctx.request.remote_address))
     return Response(auth=auth, warnings=warnings)
 
 

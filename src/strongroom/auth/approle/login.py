@@ -45,7 +45,10 @@ async def login(ctx: Context, args: LoginArgs) -> Response:
         metadata, cidrs = secret.metadata, secret.token_bound_cidrs or cidrs
     _check_address(ctx, role.secret_id_bound_cidrs or (), "the role")
     auth = role.auth(
-        metadata={**metadata, "role_name": role.name}, alias_name=role.role_id, internal={"role": role.name}
+        metadata={**metadata, "role_name": role.name},
+        alias_name=role.role_id,
+        internal={"role": role.name},
+        role=role.name,
     )
     auth.alias_metadata = auth.metadata
     auth.bound_cidrs = list(cidrs)

@@ -130,6 +130,7 @@ def auth_for(role: Role, name: str, claims: Mapping[str, Any]) -> Auth:
         alias_name=who.name,
         alias_metadata=metadata,
         group_aliases=who.groups,
+        role=role.name,
         internal={"role": role.name},
     )
 

@@ -50,6 +50,7 @@ async def login(ctx: Context, args: LoginArgs) -> Response:
             display_name=f"{account.namespace}-{account.name}",
             alias_name=f"{account.namespace}/{account.name}" if by_name else account.uid,
             alias_metadata=facts,
+            role=role.name,
             internal={"role": role.name, "named": args.role},
         )
     )

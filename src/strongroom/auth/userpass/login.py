@@ -39,6 +39,7 @@ async def login(ctx: Context, args: LoginArgs) -> Response:
             metadata={"username": user.name},
             display_name=user.name,
             alias_name=user.name,
+            role=user.name,
             internal={"username": user.name, "policies": _compared(user.token_policies)},
         )
     )
