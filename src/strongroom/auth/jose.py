@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
@@ -286,13 +286,7 @@ def check_times(claims: Mapping[str, Any], now: float, leeways: Leeways = Leeway
     Raises:
         BadJWT: it is too early or too late for the token.
     """
-    issued, not_before, expires = (_date(claims, name) for name in ("iat", "nbf", "exp"))
-    if needed:
-        if not (issued or not_before or expires):
-            raise BadJWT("no issued at (iat), not before (nbf), or expiration time (exp) claims in token")
-        expires = expires or max(issued, not_before) + _leeway(leeways.expiration, LEEWAY)
-        not_before = not_before or issued or expires - _leeway(leeways.not_before, LEEWAY)
-    skew = _leeway(leeways.clock_skew, SKEW)
+    issued, not_before, expires, skew = moments(claims, leeways, needed=needed)
     if expires and now - skew > expires:
         text = "invalid expiration time (exp) claim: token is expired"
         raise BadJWT(text, f"the token expired {now - expires:.0f} s ago; {skew} s are allowed")
@@ -302,6 +296,26 @@ def check_times(claims: Mapping[str, Any], now: float, leeways: Leeways = Leeway
     ):
         if when and now + skew < when:
             raise BadJWT(text, f"the token begins in {when - now:.0f} s; {skew} s are allowed")
+
+
+class Moments(NamedTuple):
+    """When a token was issued, begins and ends, in Unix seconds, 0 for what does not count; `skew` in seconds."""
+
+    issued: float
+    not_before: float
+    expires: float
+    skew: int
+
+
+def moments(claims: Mapping[str, Any], leeways: Leeways = Leeways(), *, needed: bool = True) -> Moments:
+    """The moments that `check_times` checks; raises `BadJWT`."""
+    issued, not_before, expires = (_date(claims, name) for name in ("iat", "nbf", "exp"))
+    if needed:
+        if not (issued or not_before or expires):
+            raise BadJWT("no issued at (iat), not before (nbf), or expiration time (exp) claims in token")
+        expires = expires or max(issued, not_before) + _leeway(leeways.expiration, LEEWAY)
+        not_before = not_before or issued or expires - _leeway(leeways.not_before, LEEWAY)
+    return Moments(issued, not_before, expires, _leeway(leeways.clock_skew, SKEW))
 
 
 def _date(claims: Mapping[str, Any], name: str) -> float:

@@ -264,3 +264,89 @@ def test_metadata_is_an_object_or_pairs(text: str, metadata: dict[str, str]) -> 
 def test_no_metadata_crashes(text: str) -> None:
     with contextlib.suppress(BadRequest):
         assert all(isinstance(value, str) for value in parse_metadata(text).values())
+
+
+# -- Searching ---------------------------------------------------------------------------------------------------------
+
+SEARCH = f"{AT}/role/ci/secret-id/search"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "found"),
+    [
+        ({}, ["a", "b", "c"]),
+        ({"env": "prod"}, ["a", "b"]),
+        ({"env": "prod", "team": "x"}, ["a"]),
+        ({"env": "pro*"}, ["a", "b"]),
+        ({"team": "*"}, ["a", "c"]),
+        ("env=prod,team=x", ["a"]),
+        ('{"env": "test"}', ["c"]),
+        ({"env": "production"}, []),
+        ({"nothing": "prod"}, []),
+    ],
+)
+@pytest.mark.parametrize("operation", [Operation.UPDATE, Operation.LIST])
+def test_secret_ids_are_found_by_their_metadata(metadata: Any, found: list[str], operation: Operation) -> None:
+    async def scenario(server: Server) -> None:
+        await role(server)
+        known = {}
+        for name, text in (("a", "env=prod,team=x"), ("b", "env=prod"), ("c", "env=test,team=y")):
+            known[(await secret(server, metadata=text))["secret_id_accessor"]] = name
+        path = SEARCH + ("/" if operation is Operation.LIST else "")
+        answer = data(await server.ask(operation, path, metadata=metadata))
+        assert sorted(known[accessor] for accessor in answer["keys"]) == found
+        assert list(answer["key_info"]) == answer["keys"]
+        assert answer["next"] == ""
+        for accessor in answer["keys"]:
+            looked_up = data(await server.write(f"{AT}/role/ci/secret-id-accessor/lookup", secret_id_accessor=accessor))
+            assert answer["key_info"][accessor] == looked_up
+
+    played(scenario)
+
+
+def test_a_search_goes_on_where_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("strongroom.auth.approle.search.LOOKED_AT", 3)
+
+    async def scenario(server: Server) -> None:
+        await role(server)
+        made = {(await secret(server, metadata="env=prod"))["secret_id_accessor"] for _ in range(8)}
+        for _ in range(5):
+            await secret(server, metadata="env=test")
+        for limit in (0, 1, 2, 100):
+            seen, following, rounds = [], "", 0
+            while rounds == 0 or following:
+                answer = data(await server.write(SEARCH, metadata="env=prod", limit=limit, after=following))
+                seen += answer["keys"]
+                following, rounds = answer["next"], rounds + 1
+                assert len(answer["keys"]) <= (min(limit, 3) or 3)
+            assert sorted(seen) == sorted(made)
+
+    played(scenario)
+
+
+def test_a_search_finds_nothing_expired() -> None:
+    async def scenario(server: Server) -> None:
+        await role(server)
+        await secret(server, ttl="5s", metadata="env=prod")
+        server.clock.advance(6)
+        assert data(await server.write(SEARCH, metadata="env=prod")) == {"keys": [], "key_info": {}, "next": ""}
+
+    played(scenario)
+
+
+@pytest.mark.parametrize(
+    ("params", "text"),
+    [
+        ({"metadata": 1}, "metadata is neither an object of texts nor 'key=value,...'"),
+        ({"metadata": "x"}, "metadata is neither an object of texts nor 'key=value,...'"),
+        ({"metadata": {"a": {}}}, "metadata is neither an object of texts nor 'key=value,...'"),
+        ({"metadata": {str(n): "" for n in range(65)}}, "metadata has at most 64 pairs"),
+        ({"after": "../x"}, "after is not the next of an answer"),
+    ],
+)
+def test_searches_that_cannot_be(params: dict[str, Any], text: str) -> None:
+    async def scenario(server: Server) -> None:
+        await role(server)
+        assert refused(await server.write(SEARCH, **params)) == ("BadRequest", text)
+
+    played(scenario)

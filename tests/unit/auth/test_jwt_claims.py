@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from strongroom.auth.globs import glob
 from strongroom.auth.jose import BadJWT
-from strongroom.auth.jwt.claims import check_bound, claim, glob, person
+from strongroom.auth.jwt.claims import check_bound, claim, person
 from strongroom.auth.jwt.engine import Role
 
 CLAIMS: dict[str, Any] = {

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from strongroom.api.fields import FALSE, TRUE
+from strongroom.auth.globs import glob
 from strongroom.auth.jose import BadJWT, quoted
 from strongroom.auth.jwt.engine import GLOB, Role
 
@@ -48,19 +49,28 @@ def check_bound(role: Role, claims: Claims) -> None:
     Raises:
         BadJWT: one is not as it must be.
     """
-    globs = role.bound_claims_type == GLOB
-    for name, bound in (role.bound_claims or {}).items():
-        value = claim(claims, name)
-        if value is None:
-            raise BadJWT(f'claim "{name}" is missing')
-        found = values_of(value)
-        if found is None:
-            raise BadJWT("received claim is not a string or list", f"the claim {quoted(name)} is a map")
-        if not any(_same(one, wanted, globs) for wanted in values_of(bound) or [] for one in found):
-            raise BadJWT(
-                f'claim "{name}" does not match any associated bound claim values',
-                f"the claim {quoted(name)} is {quoted(value)}, the role wants {quoted(bound)}",
-            )
+    for name in role.bound_claims or {}:
+        check_claim(role, claims, name)
+
+
+def check_claim(role: Role, claims: Claims, name: str) -> None:
+    """Check one of the claims that the role binds.
+
+    Raises:
+        BadJWT: it is not as it must be.
+    """
+    globs, bound = role.bound_claims_type == GLOB, (role.bound_claims or {})[name]
+    value = claim(claims, name)
+    if value is None:
+        raise BadJWT(f'claim "{name}" is missing')
+    found = values_of(value)
+    if found is None:
+        raise BadJWT("received claim is not a string or list", f"the claim {quoted(name)} is a map")
+    if not any(_same(one, wanted, globs) for wanted in values_of(bound) or [] for one in found):
+        raise BadJWT(
+            f'claim "{name}" does not match any associated bound claim values',
+            f"the claim {quoted(name)} is {quoted(value)}, the role wants {quoted(bound)}",
+        )
 
 
 def values_of(value: Any) -> list[Any] | None:
@@ -77,23 +87,6 @@ def _same(value: Any, wanted: Any, globs: bool) -> bool:
     if isinstance(value, str):
         return isinstance(wanted, str) and (glob(wanted, value) if globs else wanted == value)
     return isinstance(value, (int, float)) and not isinstance(wanted, (bool, str)) and bool(value == wanted)
-
-
-def glob(pattern: str, text: str) -> bool:
-    """Whether a text is like a pattern, in which each `*` stands for anything."""
-    first, *rest = pattern.split("*")
-    if not rest:
-        return first == text
-    *middle, last = rest
-    if not text.startswith(first) or len(text) < len(first) + len(last) or not text.endswith(last):
-        return False
-    at, end = len(first), len(text) - len(last)
-    for part in middle:
-        found = text.find(part, at, end)
-        if found < 0:
-            return False
-        at = found + len(part)
-    return True
 
 
 def person(role: Role, claims: Claims) -> Person:
