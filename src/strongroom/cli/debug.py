@@ -18,7 +18,7 @@ seal, replication. What the token may not see, or the server does not have, stan
 in the bundle's index.json. Interrupted, it bundles what there is.
 
     $ {prog} debug
-    $ {prog} debug -duration=1m -interval=10s -metrics-interval=5s -compress=false
+    $ {prog} debug -duration=1m -interval=10s -compress=false
     $ {prog} debug -target=host -target=metrics
 
 No secret is in the bundle, but names are: of paths, mounts, hosts. Its files can be

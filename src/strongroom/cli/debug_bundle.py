@@ -237,21 +237,22 @@ class Capture:
 
     def _ask(self, name: str) -> None:
         target = TARGETS[name]
-        entry: dict[str, Any] = {"timestamp": _stamp(datetime.now(UTC))}
-        complete = True
+        moment = _stamp(datetime.now(UTC))
+        entry: dict[str, Any] = {"timestamp": moment}
+        failed = 0
         for key, path in target.paths.items():
             try:
                 answer = self._read(path)
             except ClientError as error:
                 self._fail(name, f"{path}: {_in_one_line(error)}")
-                complete = False
+                failed += 1
                 continue
             if path == "sys/health":
                 self._version = str(answer.get("version") or "")
             entry |= {key: answer} if key else answer
-        if complete or len(entry) > 1:
+        if failed < len(target.paths):
             self._series_of(name).add(entry)
-        self._say(f"{entry['timestamp']} [INFO]  captured {name}")
+        self._say(f"{moment} [WARN]  {name} is not complete" if failed else f"{moment} [INFO]  captured {name}")
 
     def _read(self, path: str) -> dict[str, Any]:
         # Whatever state the server is in, its health is to be known: 200 for all of them.

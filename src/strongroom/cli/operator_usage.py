@@ -47,7 +47,7 @@ def _nothing(run: Run) -> Refused:
         return Refused(
             "No data is available: the server does not count its clients.", 2, f"To have them counted:\n\n    {fix}"
         )
-    if data.get("queries_available") is False:
+    if data.get("queries_available") is False and not run.flags.given("end-time"):
         from datetime import UTC, datetime
 
         fix = f"{run.prog} operator usage -end-time={datetime.now(UTC):%Y-%m}"

@@ -13,6 +13,8 @@ from strongroom.client.secret import Secret, mapping, whole
 
 _GAP = "    "
 _WIDTH = 78
+#: How many names are printed at a time.
+_SLICE = 1000
 _DURATION_NAMES = frozenset({"period", "ttl", "duration", "lease_max", "ttl_max"})
 _DURATION_ENDS = ("_period", "_ttl", "_duration")
 
@@ -85,7 +87,8 @@ def heading_for(title: str, data: Mapping[str, Any]) -> str:
 def emit(run: Run, document: Any) -> int:
     """Print a document as JSON or YAML."""
     if run.format == "json":
-        run.ui.out(jsontext.dumps(document, indent=2))
+        jsontext.dump(document, run.ui.stdout.write, indent=2)
+        run.ui.out()
     elif run.format == "yaml":
         from strongroom.cli import yaml
 
@@ -105,10 +108,18 @@ def show_data(run: Run, data: dict[str, Any]) -> int:
 
 
 def show_names(run: Run, names: list[Any]) -> int:
-    """Print a list of names."""
-    if not run.table:
+    """Print a list of names, a part at a time: there may be very many."""
+    if run.format not in ("table", "yaml") or not names:
         return emit(run, names)
-    run.ui.out("\n".join(["Keys", "----", *sorted(map(str, names))]))
+    shown = sorted(map(str, names)) if run.table else names
+    if run.table:
+        run.ui.out("Keys\n----")
+    for start in range(0, len(shown), _SLICE):
+        part = shown[start : start + _SLICE]
+        if run.table:
+            run.ui.out("\n".join(part))
+        else:
+            emit(run, part)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any
 
@@ -40,8 +41,13 @@ def loads(text: str | bytes) -> Any:
 def dumps(value: Any, *, indent: int = 0) -> str:
     """Encode, compactly or with each member on a line of its own, indented by so many spaces."""
     parts: list[str] = []
-    _write(value, parts, "\n" if indent else "", " " * indent)
+    dump(value, parts.append, indent=indent)
     return "".join(parts)
+
+
+def dump(value: Any, write: Callable[[str], object], *, indent: int = 0) -> None:
+    """The same piece by piece: of a long list there is never a whole text."""
+    _write(value, write, "\n" if indent else "", " " * indent)
 
 
 def ordered(value: Any) -> Any:
@@ -60,29 +66,35 @@ def text(value: str) -> str:
     return encode_basestring(value)
 
 
-def _write(value: Any, parts: list[str], newline: str, step: str) -> None:
+def _write(value: Any, write: Callable[[str], object], newline: str, step: str) -> None:
     if isinstance(value, Number):
-        parts.append(value)
+        write(value)
     elif isinstance(value, str):
-        parts.append(text(value))
+        write(text(value))
     elif value is None or isinstance(value, bool):
-        parts.append("null" if value is None else "true" if value else "false")
+        write("null" if value is None else "true" if value else "false")
     elif isinstance(value, dict):
-        _write_all("{}", [(text(str(key)), member) for key, member in value.items()], parts, newline, step)
+        _write_all("{}", ((text(str(key)), member) for key, member in value.items()), write, newline, step)
     elif isinstance(value, list | tuple):
-        _write_all("[]", [("", member) for member in value], parts, newline, step)
+        _write_all("[]", (("", member) for member in value), write, newline, step)
     else:
-        parts.append(str(value))
+        write(str(value))
 
 
-def _write_all(brackets: str, members: list[tuple[str, Any]], parts: list[str], newline: str, step: str) -> None:
-    parts.append(brackets[0])
+def _write_all(
+    brackets: str, members: Iterable[tuple[str, Any]], write: Callable[[str], object], newline: str, step: str
+) -> None:
+    write(brackets[0])
     inner = newline + step if newline else ""
-    for count, (key, member) in enumerate(members):
-        parts.append("," + inner if count else inner)
-        if key:
-            parts.append(key + (": " if newline else ":"))
-        _write(member, parts, inner, step)
-    if members:
-        parts.append(newline)
-    parts.append(brackets[1])
+    separator = ""
+    for key, member in members:
+        before = separator + inner + (key + (": " if newline else ":") if key else "")
+        separator = ","
+        if type(member) is str:
+            write(before + text(member))
+        else:
+            write(before)
+            _write(member, write, inner, step)
+    if separator:
+        write(newline)
+    write(brackets[1])
