@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from strongroom.api.args import Args
 from strongroom.api.batch import PARTIAL, Batch, Items, parse_items, run_items
 from strongroom.api.context import Context
+from strongroom.api.doctor import Evidence, Findings
 from strongroom.api.messages import Operation, Request
 from strongroom.errors import RequestError, UnsupportedOperation, UnsupportedPath
 
@@ -64,6 +65,10 @@ class Flags:
     """Its `token`, else the request's own, must be an unspent wrapping token; that is judged before anything else."""
     request_entry_only: bool = False
     """The device or the token is gone by the time of the answer: only the request is audited."""
+    accepted: bool = False
+    """May answer 202: the work goes on after the answer."""
+    may_be_empty: bool = False
+    """A read that may answer 204."""
 
     @property
     def status(self) -> bool:
@@ -155,6 +160,8 @@ class Engine(Generic[C]):
         self.role_of: Callable[[C, str], Awaitable[str]] | None = None
         #: The name that the arguments of a login claim, as it is counted for lockouts; "" for none.
         self.login_name: Callable[[Any], str] = lambda _: ""
+        #: Explains why a login fails.
+        self.doctor: Callable[[C, Evidence, Findings], Awaitable[None]] | None = None
         #: Names that are the same to a login become the same text.
         self.fold_alias: Callable[[str], str] = str
         #: The message of a 404 for a path without a route; None for the usual one.

@@ -196,6 +196,10 @@ class Identity:
 
     # -- Finding -------------------------------------------------------------------------------------------------------
 
+    async def entity_of(self, tx: Transaction, mount: Mount, alias_name: str) -> Entity | None:
+        """The entity that has this alias at a mount."""
+        return await self._by_factor(tx, self.factor(mount, alias_name))
+
     async def entity_by_name(self, tx: Transaction, name: str) -> Entity | None:
         """The entity of a name, in any case."""
         ref = await tx.load(ENTITY_NAME + self.salt.name("name", name.lower()), Ref)

@@ -2,6 +2,7 @@
 
 from strongroom.system import (
     audit,
+    auth_doctor,
     capabilities,
     cors,
     counters,
@@ -38,6 +39,7 @@ from strongroom.system.engine import system
 
 __all__ = [
     "audit",
+    "auth_doctor",
     "capabilities",
     "cors",
     "counters",

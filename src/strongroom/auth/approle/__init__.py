@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from strongroom.api.backend import Backend, backend
-from strongroom.auth.approle import fields, login, roles, search, secret_ids, tidy
+from strongroom.auth.approle import doctor, fields, login, roles, search, secret_ids, tidy
 from strongroom.auth.approle.engine import approle
 
-__all__ = ["BACKEND", "approle", "fields", "login", "roles", "search", "secret_ids", "tidy"]
+__all__ = ["BACKEND", "approle", "doctor", "fields", "login", "roles", "search", "secret_ids", "tidy"]
 
 BACKEND: Final[Backend] = backend(approle)

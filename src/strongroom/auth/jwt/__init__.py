@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 from strongroom.api.backend import Backend, backend
-from strongroom.auth.jwt import config, device, login, oidc, roles
+from strongroom.auth.jwt import config, device, doctor, login, oidc, roles
 from strongroom.auth.jwt.engine import jwt
 
-__all__ = ["BACKENDS", "config", "device", "jwt", "login", "oidc", "roles"]
+__all__ = ["BACKENDS", "config", "device", "doctor", "jwt", "login", "oidc", "roles"]
 
 #: The same method under two names, as in Vault.
 BACKENDS: Final[tuple[Backend, ...]] = (backend(jwt), Backend(type="oidc", kind="auth", choose=lambda _: jwt))

@@ -96,6 +96,11 @@ async def _key_set(ctx: Context, config: Config) -> Remote[tuple[jose.Key, ...]]
     return remotes(ctx).get(("jwks", url, ca_pem), lambda: read_keys(http, url, ca_pem), ctx.clock)
 
 
+async def issuer_keys(ctx: Context, config: Config) -> tuple[jose.Key, ...]:
+    """The keys that are read from an address; raises `Unreachable`."""
+    return await (await _key_set(ctx, config)).get()
+
+
 async def verify(ctx: Context, config: Config, token: jose.Token) -> None:
     """Check a token's signature with the configured keys. Those of an address are read anew when none fits.
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from strongroom.api.backend import Backend, backend
-from strongroom.auth.kubernetes import config, login, roles
+from strongroom.auth.kubernetes import config, doctor, login, roles
 from strongroom.auth.kubernetes.engine import kubernetes
 
-__all__ = ["BACKEND", "config", "kubernetes", "login", "roles"]
+__all__ = ["BACKEND", "config", "doctor", "kubernetes", "login", "roles"]
 
 BACKEND: Final[Backend] = backend(kubernetes)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from strongroom.api.backend import Backend, backend
-from strongroom.auth.userpass import login, users
+from strongroom.auth.userpass import doctor, login, users
 from strongroom.auth.userpass.engine import userpass
 
-__all__ = ["BACKEND", "login", "userpass", "users"]
+__all__ = ["BACKEND", "doctor", "login", "userpass", "users"]
 
 BACKEND: Final[Backend] = backend(userpass)
