@@ -5,6 +5,7 @@ Randomness always comes from the operating system; the class exists so that test
 
 from __future__ import annotations
 
+import functools
 import secrets
 import string
 import time
@@ -39,10 +40,15 @@ class ManualClock(Clock):
         self._ns += int(seconds * 1e9)
 
 
+@functools.lru_cache(maxsize=256)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def rfc3339(ns: int) -> str:
     """Unix nanoseconds as RFC 3339 in UTC with nanoseconds and `Z`, trailing zeros cut as Go does."""
     seconds, fraction = divmod(ns, 1_000_000_000)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    text = _second(seconds)
     return f"{text}.{fraction:09d}".rstrip("0").rstrip(".") + "Z"
 
 

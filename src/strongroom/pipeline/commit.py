@@ -19,17 +19,19 @@ async def commit(call: Call) -> None:
             raise NoRoute(call.request.path)  # unmounted meanwhile: nobody would ever find or remove what it wrote
         if call.exchange is not None and call.exchange.held:
             await call.live.audits.broker.release(call.exchange)  # nothing changes before it is on record
-        await to_the_end(_finish(call))
+        if isinstance(call.context, SystemContext):
+            await to_the_end(_finish(call, call.context))
+        else:
+            # Storage lets nobody go before the outcome is there, and nothing comes after it.
+            await call.transaction.commit()
     elif isinstance(call.context, SystemContext) and call.context.after:
-        await to_the_end(_finish(call))
+        await to_the_end(_finish(call, call.context))
 
 
-async def _finish(call: Call) -> None:
+async def _finish(call: Call, context: SystemContext) -> None:
     await call.transaction.commit()
-    if not isinstance(call.context, SystemContext):
-        return
     failed: Exception | None = None
-    for action in call.context.after:
+    for action in context.after:
         try:
             result = action()
             if inspect.isawaitable(result):

@@ -3,7 +3,8 @@
 **Writing.** A commit is put into a queue. The writer thread takes all that wait there, makes their changes in one
 SQLite transaction, and so shares one fsync among them (group commit). If anything goes wrong with a group, each of
 its batches is tried again alone, so that only the one at fault fails. WAL with `synchronous=FULL`: a commit is
-fsynced before any reader sees it and before the caller hears of it.
+fsynced before any reader sees it and before the caller hears of it. A group that only puts, as most do, is one
+statement: after each the thread must wait for the interpreter's lock, and on a busy server that is what takes time.
 
 **Reading.** A single `get` runs on the event loop's thread, on a connection of its own: on a file of 200,000 entries it
 takes 5 µs when the page is in memory, while a hop to a thread and back takes 35 to 70 µs on an idle loop. Reads that
@@ -19,8 +20,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import queue
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -40,6 +41,7 @@ _SEEK: Final = "SELECT key FROM entries WHERE key >= ? ORDER BY key"
 _SCAN: Final = "SELECT key, value FROM entries WHERE key >= ? ORDER BY key"
 _SCAN_TO: Final = "SELECT key, value FROM entries WHERE key >= ? AND key < ? ORDER BY key"
 _PUT: Final = "INSERT INTO entries (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+_PUT_MANY: Final = _PUT.replace("(?, ?)", "{}")
 _DELETE: Final = "DELETE FROM entries WHERE key = ?"
 _DELETE_ALL: Final = "DELETE FROM entries"
 _DELETE_RANGE: Final = "DELETE FROM entries WHERE key >= ? AND key < ?"
@@ -50,6 +52,9 @@ _INLINE_NAMES: Final = 128
 #: A scan fetches this much at a time from its thread.
 _SCAN_ROWS: Final = 256
 _SCAN_BYTES: Final = 1 << 20
+
+#: The most entries that one statement puts; a power of two.
+_MOST_ROWS: Final = 128
 
 #: Pages of 4 KiB in the log after which a checkpoint is asked for, and after which the writer makes one.
 _LOG_PAGES: Final = 4096
@@ -88,7 +93,13 @@ class SQLiteStorage:
         self._read_cursor = self._reader.cursor()
         self._write_cursor = self._writer.cursor()
         self._log_pages, self._log_limit = 0, _LOG_LIMIT
-        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        #: The fence's entry as the writer knows it. Nobody else writes to the file.
+        self._fence: bytes | None = None
+        self._fence_known = False
+        #: What waits for the writer; None is the last. Only a writer that is idle has to be woken, which is dear.
+        self._waiting: deque[_Item | None] = deque()
+        self._idle_writer = False
+        self._wake = threading.Semaphore(0)
         self._checkpoint_due = threading.Event()
         # SQLite lets one checkpoint run at a time and gives a second one up.
         self._checkpointing = threading.Lock()
@@ -126,7 +137,7 @@ class SQLiteStorage:
         self._check_open()
         check_batch(batch)
         outcome = Outcome(loop=asyncio.get_running_loop())
-        self._queue.put((batch, outcome))
+        self._hand_over((batch, outcome))
         await outcome
 
     async def scan(self, prefix: str) -> AsyncIterator[tuple[str, bytes]]:
@@ -151,7 +162,7 @@ class SQLiteStorage:
         if self._closed:
             return
         self._closed = True
-        self._queue.put(None)
+        self._hand_over(None)
         await asyncio.get_running_loop().run_in_executor(None, self._shut_down)
 
     # -- The writer's thread ------------------------------------------------------------------------------------------
@@ -166,17 +177,28 @@ class SQLiteStorage:
             if last:
                 return
 
+    def _hand_over(self, item: _Item | None) -> None:
+        self._waiting.append(item)
+        if self._idle_writer:
+            self._idle_writer = False
+            self._wake.release()
+
     def _next_group(self) -> tuple[_Group, bool]:
         """All that wait, at least one item, and whether there will be no more."""
-        group: _Group = []
-        item = self._queue.get()
-        while item is not None:
+        waiting, group = self._waiting, list[_Item]()
+        while not waiting:
+            self._idle_writer = True
+            # Whoever came before that was said has woken nobody, and whoever comes after it will.
+            if waiting:
+                self._idle_writer = False
+            else:
+                self._wake.acquire()
+        while waiting:
+            item = waiting.popleft()
+            if item is None:
+                return group, True
             group.append(item)
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                return group, False
-        return group, True
+        return group, False
 
     def _write(self, group: _Group) -> _Errors:
         try:
@@ -190,6 +212,9 @@ class SQLiteStorage:
         """Commit a group in one transaction; raises when that fails, and then nothing of it is stored."""
         if self._writer.in_transaction:
             self._write_cursor.execute("ROLLBACK")
+        if _only_puts(group) and sum(len(batch.puts) for batch, _ in group) <= _MOST_ROWS:
+            return self._put_all(group)
+        self._fence_known = False
         errors: _Errors = []
         self._write_cursor.execute("BEGIN IMMEDIATE")
         try:
@@ -204,10 +229,34 @@ class SQLiteStorage:
             raise
         return errors
 
+    def _put_all(self, group: _Group) -> _Errors:
+        """Put what a group puts, with one statement, which is a transaction by itself."""
+        errors: _Errors = []
+        puts: dict[str, bytes] = {}
+        for batch, _ in group:
+            if batch.fence is not None and batch.fence != self._current_fence():
+                errors.append(_fence_lost())
+            else:
+                errors.append(None)
+                puts.update(batch.puts)
+        if puts:
+            rows = 1 << (len(puts) - 1).bit_length()
+            flat = [part for item in puts.items() for part in item]
+            # Filled up with the last entry once more: few statements to prepare, and the same entries after it.
+            flat += flat[-2:] * (rows - len(puts))
+            self._write_cursor.execute(_PUT_MANY.format(", ".join(["(?, ?)"] * rows)), flat)
+        return errors
+
+    def _current_fence(self) -> bytes | None:
+        if not self._fence_known:
+            self._fence = self._write_cursor.execute(_GET, (FENCE_KEY,)).get
+            self._fence_known = True
+        return self._fence
+
     def _apply(self, batch: Batch) -> StorageError | None:
         cursor = self._write_cursor
         if batch.fence is not None and cursor.execute(_GET, (FENCE_KEY,)).get != batch.fence:
-            return FenceLost("another node has taken the leadership")
+            return _fence_lost()
         for prefix in batch.delete_prefixes:
             end = end_of(prefix)
             if end is None:
@@ -287,6 +336,15 @@ class SQLiteStorage:
     def _check_open(self) -> None:
         if self._closed:
             raise StorageError("the storage is closed")
+
+
+def _fence_lost() -> FenceLost:
+    return FenceLost("another node has taken the leadership")
+
+
+def _only_puts(group: _Group) -> bool:
+    """Whether nothing is deleted, and the fence stays as it is."""
+    return not any(batch.deletes or batch.delete_prefixes or FENCE_KEY in batch.puts for batch, _ in group)
 
 
 def _settle(group: _Group, errors: _Errors) -> None:

@@ -23,6 +23,7 @@ from strongroom.core.catalog import Catalog
 from strongroom.core.context import SystemContext
 from strongroom.core.core import Core
 from strongroom.core.mounts import Mount, new_entry
+from strongroom.core.unbroken import to_the_end
 from strongroom.engines import BACKENDS
 from strongroom.errors import BadRequest, StorageError
 from strongroom.storage.base import Batch
@@ -54,8 +55,15 @@ class Storage(MemoryStorage):
         self.gate: Gate | None = None
 
     async def commit(self, batch: Batch) -> None:
-        if self.gate is not None:
+        if self.gate is None:
+            await self._commit(batch)
+        else:
             gate, self.gate = self.gate, None
+            # As every storage, it lets nobody go before the outcome is there.
+            await to_the_end(self._commit(batch, gate))
+
+    async def _commit(self, batch: Batch, gate: Gate | None = None) -> None:
+        if gate is not None:
             await gate()
         if self.refuse:
             raise StorageError("the disk is gone")
