@@ -72,6 +72,8 @@ class Mount:
         self.locks = Locks()
         self.caller = Caller(key="own")
         self.default_ttl = 2764800
+        #: Whether the edge would call the requests large.
+        self.large = False
 
     async def open(self) -> "Mount":
         await self.barrier.initialise(ROOT_KEY)
@@ -104,7 +106,7 @@ class Mount:
         raw = b"" if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
         if operation is Operation.LIST and not path.endswith("/"):
             path += "/"
-        request = Request(id="r", operation=operation, path="m/" + path)
+        request = Request(id="r", operation=operation, path="m/" + path, large=self.large)
         if operation.writes:
             request.data = msgspec.json.decode(raw, type=dict[str, Any]) if raw else {}
             request.raw = msgspec.json.decode(raw, type=dict[str, msgspec.Raw]) if raw else {}
