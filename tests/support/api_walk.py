@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -34,6 +34,30 @@ ODD_TEXTS = (
 # fmt: on
 #: The order in which operations are asked, so that there is something to read.
 METHODS = ("post", "get", "patch", "delete")
+
+#: What would end the walk: the server sealed, its token gone, refusals of everything, or its own storage replaced, an
+#: answer without an end.
+SKIPPED = frozenset(
+    {
+        "post /sys/seal",
+        "post /sys/step-down",
+        "post /sys/audit/{path}",
+        "post /sys/quotas/rate-limit/{name}",
+        "post /sys/quotas/lease-count/{name}",
+        "post /auth/token/revoke-self",
+        "get /sys/monitor",
+    }
+)
+
+#: What the server says of its own failures, and writes to its log with the place. Refusals that say what is wrong with
+#: the request are answered with 500 here and there too, as recorded of Vault.
+OURS = b'{"errors":["internal error"]}'
+FAILED = re.compile(r"^.*\[ERROR\].*(?:\n(?!\d{4}-).*)*", re.MULTILINE)
+
+#: What is answered in other forms than a JSON document: Prometheus' text, JSON in lines.
+OTHER_FORMS = frozenset({"get /sys/metrics", "get /sys/internal/counters/activity/export"})
+
+DEV = ("-dev", "-dev-root-token-id=root", "-dev-listen-address=127.0.0.1:{port}", "-dev-no-store-token")
 
 
 class Sent(NamedTuple):
@@ -132,3 +156,40 @@ class Walk:
             return {draw.choice((*TEXTS, *ODD_TEXTS)): self._any(depth - 1) for _ in range(draw.randrange(4))}
         numbers = (None, True, False, 0, -1, 2**63, -(2**70), 1.5, -0.0, 1e300)
         return draw.choice((*numbers, *TEXTS, *ODD_TEXTS))
+
+
+def everything_mounted(server: Any) -> dict[str, Any]:
+    """Mount every type there is, at its own name; returns the document."""
+    for kind, folder in (("secret", "sys/mounts"), ("auth", "sys/auth")):
+        _, body = server.call("LIST", f"sys/plugins/catalog/{kind}")
+        for name in body["data"]["keys"]:
+            server.call("POST", f"{folder}/{name}", {"type": name})
+    server.call("POST", "sys/mounts/kv1", {"type": "kv", "options": {"version": "1"}})
+    server.call("POST", "sys/mounts/kv2", {"type": "kv", "options": {"version": "2"}})
+    status, document = server.call("GET", "sys/internal/specs/openapi")
+    assert status == 200
+    return document
+
+
+def problem(operation: str, documented: Collection[str], status: int, content_type: str, body: bytes) -> str:
+    """What is wrong with an answer to an operation that documents these statuses, or ""."""
+    if status > 500 or (status == 500 and OURS in body):
+        return "an error of the server's"
+    if status < 300 and str(status) not in documented:
+        return f"{status} is not documented"
+    if status == 204:
+        return "204 with a body" if body else ""
+    if "json" not in content_type:
+        return "" if status < 400 or not body or operation in OTHER_FORMS else "an error that is not JSON"
+    if status < 300 and operation in OTHER_FORMS:
+        return ""
+    try:
+        decoded = json.loads(body)
+    except ValueError:
+        return "not JSON"
+    if status >= 400:
+        errors = decoded.get("errors") if isinstance(decoded, dict) else None
+        enveloped = isinstance(decoded, dict) and "request_id" in decoded
+        texts = isinstance(errors, list) and all(isinstance(text, str) for text in errors)
+        return "" if texts or enveloped else "an error of another shape"
+    return "" if isinstance(decoded, dict) else "an answer of another shape"

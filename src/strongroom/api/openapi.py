@@ -20,7 +20,24 @@ _METHODS = {
     Operation.PATCH: "patch",
     Operation.DELETE: "delete",
 }
+_STATUSES = {"200": "OK", "202": "accepted: the work goes on", "204": "empty body"}
 _PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
+
+
+#: What every operation may answer instead. Some refusals come in the envelope, with their texts in its data.
+_ERROR = {
+    "description": "A refusal, or a failure of the server's.",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "errors": {"type": "array", "items": {"type": "string"}, "description": "What is wrong, in words."}
+                },
+            }
+        }
+    },
+}
 
 
 def document(engines: Mapping[str, Engine[Any]]) -> dict[str, Any]:
@@ -43,6 +60,7 @@ def describe(routes: Iterable[tuple[str, Route]]) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
         "paths": dict(sorted(paths.items())),
+        "components": {"responses": {"Error": _ERROR}},
     }
 
 
@@ -85,12 +103,9 @@ def _operation(mount: str, route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "operationId": "-".join(w for w in (verb, *words) if w),
         "tags": [mount.strip("/").partition("/")[0] or "root"],
-        "responses": {"204": {"description": "empty body"}, "200": {"description": "OK"}},
+        "responses": {status: {"description": _STATUSES[status]} for status in _statuses(route)}
+        | {"default": {"$ref": "#/components/responses/Error"}},
     }
-    if route.operation is Operation.DELETE:
-        operation["responses"] = {"204": {"description": "empty body"}}
-    if route.operation in (Operation.READ, Operation.LIST):
-        operation["responses"] = {"200": {"description": "OK"}}
     if not route.operation.writes:
         parameters = _query(route)
         if parameters:
@@ -101,6 +116,15 @@ def _operation(mount: str, route: Route) -> dict[str, Any]:
             kind = "application/merge-patch+json" if route.operation is Operation.PATCH else "application/json"
             operation["requestBody"] = {"required": False, "content": {kind: {"schema": body}}}
     return operation
+
+
+def _statuses(route: Route) -> list[str]:
+    statuses = ["200"] if route.operation in (Operation.READ, Operation.LIST) else ["204", "200"]
+    if route.flags.may_be_empty:
+        statuses.append("204")
+    if route.flags.accepted:
+        statuses.append("202")
+    return statuses
 
 
 def _query(route: Route) -> list[dict[str, Any]]:

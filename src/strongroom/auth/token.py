@@ -277,7 +277,7 @@ async def _check_revocable(ctx: SystemContext, token: str) -> None:
         raise BadRequest("batch tokens cannot be revoked")
 
 
-@engine.write("tidy", free_form=True)
+@engine.write("tidy", free_form=True, accepted=True)
 async def tidy(ctx: SystemContext) -> Response:
     """Remove what points to no token, in the background."""
     return Response(status=202, warnings=[TIDY_STARTED if ctx.live.tokens.tidy() else TIDY_RUNNING])

@@ -18,12 +18,12 @@ _REPLACEMENT = "\ufffd"
 def checked(path: str, query: str, *, printable: bool = True) -> str:
     """A percent-decoded path fit to be looked at.
 
-    Raises `Elsewhere`: 400 for characters that do not print (unless those are allowed) and for bytes that are not
-    UTF-8, 307 to the clean form for empty and dot segments (a client must see which path it really asked for, since
-    that is what policies judge).
+    Raises `BadRequest` for characters that do not print (unless those are allowed) and for bytes that are not UTF-8,
+    `Elsewhere` for empty and dot segments: 307 to the clean form (a client must see which path it really asked for,
+    since that is what policies judge).
     """
     if (printable and not path.isprintable()) or _REPLACEMENT in path:
-        raise Elsewhere(Answer(400))
+        raise BadRequest("the path has characters that do not print, or bytes that are not UTF-8")
     if "//" in path or "/." in path:
         clean = cleaned(path)
         if clean != path:

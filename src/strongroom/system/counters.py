@@ -86,7 +86,7 @@ async def count_requests(ctx: SystemContext) -> None:
 # -- Clients -------------------------------------------------------------------------------------------------------
 
 
-@system.read("internal/counters/activity")
+@system.read("internal/counters/activity", may_be_empty=True)
 async def activity(ctx: SystemContext, args: ActivityArgs) -> Response:
     """Count the clients of a range of months; empty when there are none.
 

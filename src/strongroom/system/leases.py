@@ -119,13 +119,13 @@ async def _revoke_force(ctx: SystemContext, args: PrefixArgs) -> None:
 for _folder in ("leases/", ""):  # the older paths have no folder
     system.write(_folder + "renew")(_renew)
     system.write(_folder + "renew/{url_lease_id:path}")(_renew)
-    system.write(_folder + "revoke")(_revoke)
-    system.write(_folder + "revoke/{url_lease_id:path}")(_revoke)
-    system.write(_folder + "revoke-prefix/{prefix:path}", sudo=True)(_revoke_prefix)
+    system.write(_folder + "revoke", accepted=True)(_revoke)
+    system.write(_folder + "revoke/{url_lease_id:path}", accepted=True)(_revoke)
+    system.write(_folder + "revoke-prefix/{prefix:path}", sudo=True, accepted=True)(_revoke_prefix)
     system.write(_folder + "revoke-force/{prefix:path}", sudo=True)(_revoke_force)
 
 
-@system.write("leases/tidy")
+@system.write("leases/tidy", accepted=True)
 async def tidy(ctx: SystemContext) -> Response:
     """Remove notes that lead to no lease, in the background."""
     started = ctx.live.leases.tidy()

@@ -29,7 +29,7 @@ RUNNING: Final = "Tidy operation already in progress."
 Step = Callable[[Context], Awaitable[bool]]
 
 
-@approle.write("tidy/secret-id")
+@approle.write("tidy/secret-id", accepted=True)
 async def tidy(ctx: Context) -> Response:
     """Remove expired secret ids, and what deleted roles have left, in the background."""
     return Response(status=202, warnings=[STARTED if ctx.background("secret id tidy", _tidy()) else RUNNING])
