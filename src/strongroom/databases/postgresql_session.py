@@ -43,14 +43,14 @@ _UNDEFINED_OBJECT: Final = "42704"
 #: Serialization failure, deadlock, and the internal error "tuple concurrently updated".
 _CONFLICTS: Final = ("40001", "40P01", "XX000")
 
-#: One row if there is the user: whether it owns anything, which is not ours to remove.
+#: Whether there is the user, and whether it owns anything: that is not ours to remove.
 _LOOK: Final = (
-    "SELECT EXISTS (SELECT FROM pg_catalog.pg_shdepend d WHERE d.refobjid = r.oid"
-    " AND d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.deptype = 'o')"
-    " FROM pg_catalog.pg_roles r WHERE r.rolname = {name}"
+    "SELECT u IS NOT NULL, EXISTS (SELECT FROM pg_catalog.pg_shdepend"
+    " WHERE refobjid = u AND refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND deptype = 'o')"
+    " FROM pg_catalog.to_regrole(pg_catalog.quote_ident('{{name}}')) AS u"
 )
 #: What a user was granted, and the user. `DROP OWNED` takes just that, but not everyone who may drop a user may do it.
-_DROP: Final = "SAVEPOINT attempt; DROP OWNED BY {user}; DROP ROLE IF EXISTS {user}; COMMIT"
+_DROP: Final = ("SAVEPOINT attempt", 'DROP OWNED BY "{{name}}"', 'DROP ROLE IF EXISTS "{{name}}"', "COMMIT")
 
 Work = Callable[[psycopg.AsyncCursor[Any]], Awaitable[None]]
 
@@ -225,18 +225,18 @@ class Session:
 
     async def _drop(self, name: str) -> None:
         """Take away what a user holds in this database, then the user."""
-        user = sql.Identifier(name)
-        look = sql.SQL(_LOOK).format(name=sql.Literal(name)).as_string(self._connection.raw)
+        values = self._values(name, None, None)
+        [look] = self._statements.of((_LOOK,)).fill(values)
 
         async def drop(cursor: psycopg.AsyncCursor[Any]) -> None:
-            found = await cursor.fetchone()
-            if found is None:
+            exists, owns = await cursor.fetchone() or (False, False)
+            if not exists:
                 await self._connection.run("COMMIT")
                 return
-            if not found[0] and await self._attempt(sql.SQL(_DROP).format(user=user)):
+            if not owns and await self._attempt(JOINT.join(self._statements.of(_DROP).fill(values))):
                 return
             await self._run_all_that_can(await self._revocations(name))
-            await self._connection.run(sql.SQL("DROP ROLE IF EXISTS {}; COMMIT").format(user))
+            await self._connection.run(sql.SQL("DROP ROLE IF EXISTS {}; COMMIT").format(sql.Identifier(name)))
 
         try:
             await self._in_transaction(name, drop, look=look)
@@ -286,7 +286,7 @@ class Session:
         for statement in statements:
             await self._attempt(_kept([statement]))
 
-    async def _attempt(self, statements: sql.Composed) -> bool:
+    async def _attempt(self, statements: str | sql.Composed) -> bool:
         """Run what begins with a savepoint `attempt`; if it is refused, go back to there."""
         try:
             await self._connection.run(statements)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from itertools import combinations
 from operator import ne
 from typing import Any, Final
@@ -109,17 +109,27 @@ def _kept(ctx: Context, name: str) -> Connection | None:
     return found if isinstance(found, Connection) else None
 
 
-@asynccontextmanager
-async def session(database: Database, prefix: str = "", *, background: bool = False) -> AsyncIterator[Session]:
+class session:  # noqa: N801 - used like a function
     """A session whose failures are `Failed`; `prefix` goes before what went wrong when it could not be had."""
-    async with AsyncExitStack() as stack:
+
+    __slots__ = ("_prefix", "_session")
+
+    def __init__(self, database: Database, prefix: str = "", *, background: bool = False) -> None:
+        self._session = database.session(background=background)
+        self._prefix = prefix
+
+    async def __aenter__(self) -> Session:
         try:
-            opened = await stack.enter_async_context(database.session(background=background))
+            return await self._session.__aenter__()
         except DatabaseError as error:
-            raise Failed(prefix + str(error)) from error
+            raise Failed(self._prefix + str(error)) from error
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         try:
-            yield opened
-        except DatabaseError as error:
+            await self._session.__aexit__(kind, error, trace)
+        except DatabaseError as failure:
+            raise Failed(str(failure)) from failure
+        if isinstance(error, DatabaseError):
             raise Failed(str(error)) from error
 
 
