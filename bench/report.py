@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from bench.load import Figures
 
 DOCUMENT = pathlib.Path(__file__).parent.parent / "docs" / "performance.md"
-BEGIN, END = "<!-- figures: written by `python -m bench --write` -->", "<!-- end of figures -->"
+MARK = "<!-- figures: written by `python -m {} --write` -->"
+BEGIN, END = MARK.format("bench"), "<!-- end of figures -->"
 
 
 @dataclass
@@ -60,10 +61,10 @@ def machine() -> str:
     return f"{os.cpu_count()} x {model or platform.machine()}, Python {platform.python_version()}"
 
 
-def write(text: str) -> None:
-    """Put figures in their place in the document."""
-    document = DOCUMENT.read_text()
-    before, _, rest = document.partition(BEGIN)
+def write(text: str, *, begin: str = BEGIN, document: pathlib.Path | None = None) -> None:
+    """Put figures in their place in a document, from the line `begin` on."""
+    document = document or DOCUMENT
+    before, _, rest = document.read_text().partition(begin)
     _, _, after = rest.partition(END)
     today = datetime.datetime.now(datetime.UTC).date()
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{today}, {machine()}.\n\n{text}\n\n{END}{after}")
+    document.write_text(f"{before}{begin}\n\n{today}, {machine()}.\n\n{text}\n\n{END}{after}")

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from bench import load, report, servers
 
 DOCUMENT = report.DOCUMENT.with_name("transit.md")
+BEGIN = report.MARK.format("bench.transit")
 SIZES = (1, 100, 1000)
 #: The largest payload: its base64 and the JSON around it stay below the default limit of 32 MiB.
 PAYLOAD = 24 * (1 << 20) - 3072
@@ -173,7 +174,7 @@ def main() -> None:
                 parts.append(make())
                 print("\n" + parts[-1], flush=True)
     if args.write:
-        report.write("\n\n".join(parts), DOCUMENT)
+        report.write("\n\n".join(parts), begin=BEGIN, document=DOCUMENT)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import AsyncIterator
 
 import pytest
-from bench import report
+from bench import report, transit
 from bench.load import Figures, Shot, as_bytes, converse, write_all
 from bench.operations import filling, operations
 
@@ -46,9 +46,12 @@ def test_figures_go_to_their_place(tmp_path: pathlib.Path, monkeypatch: pytest.M
     assert "\nnew\n" in text
 
 
-def test_the_document_has_that_place() -> None:
-    assert report.BEGIN in report.DOCUMENT.read_text()
-    assert report.END in report.DOCUMENT.read_text()
+@pytest.mark.parametrize(
+    ("document", "begin"), [(report.DOCUMENT, report.BEGIN), (transit.DOCUMENT, transit.BEGIN)], ids=["all", "transit"]
+)
+def test_the_document_has_that_place(document: pathlib.Path, begin: str) -> None:
+    _, _, rest = document.read_text().partition(begin)
+    assert report.END in rest
 
 
 @pytest.mark.parametrize("row", operations("t"), ids=lambda row: row.name)
