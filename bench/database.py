@@ -16,7 +16,6 @@ import pathlib
 import secrets
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -25,7 +24,7 @@ from urllib.parse import urlsplit
 import psycopg
 from tests.support.databases import ADMIN, PASSWORD, PostgreSQL, started
 
-from bench import report, servers
+from bench import servers
 
 POOL = 4
 CLIENTS = 16
@@ -148,22 +147,26 @@ def prepare(server: servers.Server, folder: pathlib.Path, database: PostgreSQL) 
 
 
 def throughput(server: servers.Server, token: str, database: PostgreSQL, seconds: float, rounds: int) -> str:
-    """Both in turns, as a sentence."""
+    """The script and the server in turns, as rows of a table."""
     asyncio.run(ours(server.url, token, 0.5))
-    both = []
+    script: list[tuple[float, ...]] = []
+    served: list[tuple[float, ...]] = []
     for _ in range(rounds):
-        beside = asyncio.run(bare(database.port, seconds))
+        beside, took = asyncio.run(bare(database.port, seconds))
+        script.append((beside, took, 1.0, 0.0))
         cpu = server.cpu_seconds()
-        figures = asyncio.run(ours(server.url, token, seconds))
-        both.append((figures, beside, (server.cpu_seconds() - cpu) / seconds / figures[0]))
-    median = lambda values: statistics.median(list(values))  # noqa: E731
-    return (
-        f"Credentials taken and revoked, {CLIENTS} clients, {POOL} connections to PostgreSQL: "
-        f"{median(one[0] for one, _, _ in both):,.0f}/s ({median(one[1] for one, _, _ in both):.1f} ms), "
-        f"{median(one[0] / beside[0] for one, beside, _ in both):.2f} of the "
-        f"{median(beside[0] for _, beside, _ in both):,.0f}/s of a script that runs the same statements "
-        f"(at least {TARGET}); {median(cpu for _, _, cpu in both) * 1e3:.2f} ms of processor time each."
-    )
+        reached, took = asyncio.run(ours(server.url, token, seconds))
+        cpu = (server.cpu_seconds() - cpu) / seconds / reached
+        served.append((reached, took, reached / beside, cpu * 1e3))
+    rows = [
+        "| credentials taken and revoked | rate | median | server CPU | share | at least |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, figures, least in (("the script", script, ""), ("Strongroom", served, f"{TARGET:.2f}")):
+        reached, took, share, cpu = map(statistics.median, zip(*figures, strict=True))
+        used = f"{cpu:.2f} ms" if cpu else ""
+        rows.append(f"| {name} | {reached:,.0f}/s | {took:.1f} ms | {used} | {share:.2f} | {least} |")
+    return "\n".join(rows)
 
 
 def main() -> None:

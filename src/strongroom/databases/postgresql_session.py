@@ -117,7 +117,7 @@ class Session:
 
     async def new_user(self, user: NewUser) -> None:
         """Make a user, in one transaction."""
-        values = self._values(user.name, user.password, user.expiration)
+        values = await self._values(user.name, user.password, user.expiration)
         await self._transaction(self._statements.of(user.statements), values, user.name, "failed to execute query: ")
 
     async def update_user(self, change: Change) -> None:
@@ -126,7 +126,7 @@ class Session:
         statements = self._statements.of(change.statements)
         if not statements.texts:
             statements = self._statements.of(own)
-        values = self._values(change.name, change.password, change.expiration)
+        values = await self._values(change.name, change.password, change.expiration)
         prefix = "failed to execute query: " if change.password is not None else ""
         await self._transaction(statements, values, change.name, prefix)
 
@@ -137,17 +137,18 @@ class Session:
             await self._drop(name)
             return
         try:
-            await self._transaction(own, self._values(name, None, None), name, "")
+            await self._transaction(own, {"name": name, "username": name}, name, "")
         except DatabaseError as error:
             cause = error.__cause__
             missing = isinstance(cause, psycopg.Error) and cause.sqlstate == _UNDEFINED_OBJECT
             if not missing or await self._exists(name):
                 raise
 
-    def _values(self, name: str, password: str | None, expiration: datetime | None) -> dict[str, str]:
+    async def _values(self, name: str, password: str | None, expiration: datetime | None) -> dict[str, str]:
         values = {"name": name, "username": name}
         if password is not None:
-            values["password"] = scram.verifier(password) if self._scram_only else password
+            # In a thread, for a verifier takes as long as several requests.
+            values["password"] = await asyncio.to_thread(scram.verifier, password) if self._scram_only else password
             values["plain"] = password  # no placeholder: only never to be repeated
         if expiration is not None:
             values["expiration"] = expiration.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S+0000")
@@ -225,7 +226,7 @@ class Session:
 
     async def _drop(self, name: str) -> None:
         """Take away what a user holds in this database, then the user."""
-        values = self._values(name, None, None)
+        values = {"name": name}
         [look] = self._statements.of((_LOOK,)).fill(values)
 
         async def drop(cursor: psycopg.AsyncCursor[Any]) -> None:

@@ -37,8 +37,14 @@ class World:
         self.down = False
         self.before: BaseException | None = None
         self.after: BaseException | None = None
+        #: Changes that pass before a fault is raised.
+        self.skip = 0
 
     def change(self, name: str, password: str | None) -> None:
+        if self.skip:
+            self.skip -= 1
+            self.users[name] = password or ""
+            return
         if self.before is not None:
             fault, self.before = self.before, None
             raise fault
@@ -391,6 +397,107 @@ def test_a_static_role_whose_creation_was_broken_off_is_not_there_until_it_is_wh
         assert (await mount("GET", "static-roles/svc")).status == 404
         await mount.tick()
         assert await password(mount) == world.users["svc"]
+
+    run(work)
+
+
+# -- Two users that take turns -----------------------------------------------------------------------------------
+
+
+async def in_turns(mount: DatabaseMount, world: World) -> Any:
+    world.users["svc2"] = "old2"
+    return await static(mount, world, alternate_username="svc2")
+
+
+async def both(mount: DatabaseMount) -> tuple[str, str]:
+    data = (await mount("GET", "static-creds/svc")).data
+    return data["username"], data["password"]
+
+
+def test_of_two_users_in_turns_the_one_before_stays_valid_until_its_next_turn(world: World) -> None:
+    async def work(mount: DatabaseMount) -> None:
+        await configured(mount)
+        assert (await in_turns(mount, world)).status == 204
+        assert world.users["svc2"] != "old2"
+        seen = [await both(mount)]
+        for _ in range(4):
+            assert (await mount("POST", "rotate-role/svc")).status == 204
+            seen.append(await both(mount))
+            assert all(world.users[user] == password for user, password in seen[-2:])
+        assert [user for user, _ in seen] == ["svc", "svc2", "svc", "svc2", "svc"]
+        assert len({password for _, password in seen}) == 5
+        role = (await mount("GET", "static-roles/svc")).data
+        assert (role["alternate_username"], role["active_username"]) == ("svc2", "svc")
+
+    run(work)
+
+
+@pytest.mark.parametrize("point", ["before", "after"])
+def test_two_users_in_turns_survive_a_crash_at_either_side_of_the_change(world: World, point: str) -> None:
+    async def work(mount: DatabaseMount) -> None:
+        await configured(mount)
+        await in_turns(mount, world)
+        first = await both(mount)
+        setattr(world, point, Crash())
+        await crash(mount("POST", "rotate-role/svc"))
+        mount.restart()
+        assert await both(mount) == first
+        assert world.users[first[0]] == first[1]
+        await mount.tick()
+        user, password = await both(mount)
+        assert user == "svc2"
+        assert world.users[user] == password
+        assert world.users[first[0]] == first[1]
+
+    run(work)
+
+
+@pytest.mark.parametrize("changes", [1, 2])
+@pytest.mark.parametrize("point", ["before", "after"])
+def test_two_users_in_turns_whose_making_was_broken_off_are_both_known_in_the_end(
+    world: World, point: str, changes: int
+) -> None:
+    async def work(mount: DatabaseMount) -> None:
+        await configured(mount)
+        world.skip = changes - 1
+        setattr(world, point, Crash())
+        await crash(in_turns(mount, world))
+        mount.restart()
+        assert (await mount("GET", "static-creds/svc")).status == 400
+        await mount.tick()
+        user, password = await both(mount)
+        assert user == "svc"
+        assert world.users["svc"] == password
+        assert world.users["svc2"] != "old2"
+
+    run(work)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"alternate_username": "svc"}, "must be another user"),
+        ({"alternate_username": "svc2", "self_managed_password": "x"}, "self_managed_password"),
+    ],
+)
+def test_an_alternate_that_makes_no_sense_is_refused(world: World, change: dict[str, Any], problem: str) -> None:
+    async def work(mount: DatabaseMount) -> None:
+        await configured(mount)
+        answer = await static(mount, world, **change)
+        assert answer.status == 400
+        assert problem in answer.errors[0]
+
+    run(work)
+
+
+@pytest.mark.parametrize("other", ["", "svc3"])
+def test_who_takes_turns_cannot_be_changed(world: World, other: str) -> None:
+    async def work(mount: DatabaseMount) -> None:
+        await configured(mount)
+        await in_turns(mount, world)
+        answer = await mount("POST", "static-roles/svc", {"username": "svc", "alternate_username": other})
+        assert answer.status == 400
+        assert "cannot update alternate_username" in answer.errors[0]
 
     run(work)
 

@@ -77,10 +77,17 @@ class Role(_Stored, frozen=True):
 
 
 class StaticRole(_Stored, frozen=True):
-    """A user whose password is rotated. `fresh` until its first password has been set: to clients it is not there."""
+    """A user whose password is rotated. `fresh` until its first password has been set: to clients it is not there.
+
+    With an `alternate_username` there are two, who take turns: each rotation is of the one that is not in use, who is
+    in use from then on. `on_alternate` tells which; `password` is that one's, `candidate` the other's. So the one used
+    before keeps its password until the next turn.
+    """
 
     db_name: str = ""
     username: str = ""
+    alternate_username: str = ""
+    on_alternate: bool = False
     rotation_period: int = 0
     rotation_schedule: str = ""
     rotation_window: int = 0
@@ -93,3 +100,13 @@ class StaticRole(_Stored, frozen=True):
     last_rotation_ns: int = 0
     fresh: bool = False
     v: int = 1
+
+    @property
+    def user(self) -> str:
+        """The user whose password is given out."""
+        return self.alternate_username if self.on_alternate else self.username
+
+    @property
+    def next_user(self) -> str:
+        """The user that the next rotation is of."""
+        return self.username if self.on_alternate else self.alternate_username or self.username

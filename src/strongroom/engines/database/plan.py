@@ -45,7 +45,7 @@ def plan_root(ctx: Context, name: str, config: Config) -> None:
 def plan_static(ctx: Context, name: str, role: StaticRole) -> None:
     """Plan the next rotation of a static role: at once, if one was begun and not finished."""
     now = ctx.clock.now_ns()
-    plan_of(ctx).note(STATIC + name, now if role.candidate else due_ns(role, now))
+    plan_of(ctx).note(STATIC + name, now if role.candidate or role.fresh else due_ns(role, now))
 
 
 def plan_retry(ctx: Context, key: str) -> None:

@@ -36,15 +36,33 @@ async def rotate(ctx: Context, name: str, role: StaticRole) -> StaticRole:
     except Failed:
         plan_retry(ctx, STATIC + name)
         raise
-    role = replace(role, password=role.candidate, candidate="", fresh=False, last_rotation_ns=ctx.clock.now_ns())
+    role = replace(
+        role,
+        password=role.candidate,
+        candidate="",
+        on_alternate=bool(role.alternate_username) and not role.on_alternate,
+        fresh=False,
+        last_rotation_ns=ctx.clock.now_ns(),
+    )
     ctx.storage.store(STATIC + name, role)
     plan_static(ctx, name, role)
     return role
 
 
+async def introduce(ctx: Context, name: str, role: StaticRole) -> None:
+    """Rotate a role that is made: both of two users, so that each is known to be there and neither's old password
+    works, and the first is the one in use. Until that is done the role is not there to clients."""
+    if role.alternate_username and not role.on_alternate:
+        first = replace(await rotate(ctx, name, role), fresh=True)
+        ctx.storage.store(STATIC + name, first)
+        await ctx.commit()
+        role = first
+    await rotate(ctx, name, role)
+
+
 async def _tell(config: Config, connection: Connection, role: StaticRole) -> None:
     """Tell the database the new password."""
-    change = Change(role.username, password=role.candidate, statements=role.rotation_statements)
+    change = Change(role.next_user, password=role.candidate, statements=role.rotation_statements)
     if not role.self_managed:
         async with connection.database.session() as work:
             await work.update_user(change)

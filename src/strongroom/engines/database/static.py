@@ -18,7 +18,7 @@ from strongroom.engines.database.engine import SECONDS_NS, Failed, NameArgs, dat
 from strongroom.engines.database.model import ROLE, STATIC, Role, StaticRole
 from strongroom.engines.database.plan import plan_of, plan_static
 from strongroom.engines.database.roles import NOT_UNIQUE
-from strongroom.engines.database.rotation import rotate
+from strongroom.engines.database.rotation import introduce, rotate
 from strongroom.errors import BadRequest, NotFound
 
 _RETRIES: Final = (
@@ -33,6 +33,9 @@ class StaticRoleArgs(Args):
     name: Name = field("The static role's name.")
     db_name: str = field("The connection to the user's database.")
     username: str = field("The user, as the database knows it.")
+    alternate_username: str = field(
+        "A second user that takes turns with it; the one used before stays valid meanwhile."
+    )
     rotation_period: Duration = field("How often the password is rotated.")
     rotation_schedule: str = field("When it is rotated, as a cron schedule in UTC.")
     rotation_window: Duration = field("How long after a time of the schedule it may still be rotated.")
@@ -78,6 +81,8 @@ async def read_static_role(ctx: Context, args: NameArgs) -> dict[str, Any]:
         "credential_type": role.credential_type,
         **_timing(role),
     }
+    if role.alternate_username:
+        shown |= {"alternate_username": role.alternate_username, "active_username": role.user}
     if role.rotation_window:
         shown["rotation_window"] = role.rotation_window
     if role.credential_config:
@@ -107,7 +112,7 @@ async def write_static_role(ctx: Context, args: StaticRoleArgs) -> None:
         plan_static(ctx, args.name, role)
         return
     try:
-        await rotate(ctx, args.name, replace(role, fresh=True))
+        await introduce(ctx, args.name, replace(role, fresh=True))
     except Failed:
         ctx.storage.delete(STATIC + args.name)
         await ctx.commit()
@@ -138,6 +143,7 @@ def _changed(old: StaticRole | None, args: StaticRoleArgs) -> StaticRole:
         raise BadRequest("username is a required field to create a static account")
     if old is not None and args.username != old.username:
         raise BadRequest("cannot update static account username")
+    _check_alternate(old, role)
     if (
         "rotation_period" in args.given
         and not role.rotation_schedule
@@ -148,6 +154,16 @@ def _changed(old: StaticRole | None, args: StaticRoleArgs) -> StaticRole:
         raise BadRequest("rotation_period is required to create static accounts")
     schedule.check(role)
     return role
+
+
+def _check_alternate(old: StaticRole | None, role: StaticRole) -> None:
+    if old is not None and role.alternate_username != old.alternate_username:
+        # Which of the passwords that are kept is whose would no longer be certain.
+        raise BadRequest("cannot update alternate_username; delete the role and create it again")
+    if role.alternate_username == role.username:
+        raise BadRequest("alternate_username must be another user than username")
+    if role.alternate_username and role.self_managed:
+        raise BadRequest("alternate_username cannot be used with self_managed_password")
 
 
 @database.delete("static-roles/{name}")
@@ -168,7 +184,7 @@ async def read_static_creds(ctx: Context, args: NameArgs) -> dict[str, Any]:
     now = ctx.clock.now_ns()
     left = (schedule.due_ns(role, now) - now + SECONDS_NS // 2) // SECONDS_NS
     return {
-        "username": role.username,
+        "username": role.user,
         "password": role.password,
         "ttl": max(0, left),
         "last_vault_rotation": Timestamp(role.last_rotation_ns),

@@ -15,7 +15,7 @@ from strongroom.engines.database.config import change_root_password
 from strongroom.engines.database.engine import Failed, database
 from strongroom.engines.database.model import CONFIG, STATIC, Config, StaticRole
 from strongroom.engines.database.plan import load, plan_of, plan_retry, plan_root
-from strongroom.engines.database.rotation import rotate
+from strongroom.engines.database.rotation import introduce, rotate
 from strongroom.errors import StrongroomError
 
 log = logging.getLogger("strongroom.database")
@@ -71,7 +71,7 @@ async def _rotate(ctx: Context, key: str) -> None:
         if role is None:
             plan.note(key, 0)
         else:
-            await rotate(ctx, name, role)
+            await (introduce if role.fresh else rotate)(ctx, name, role)
         return
     config = await ctx.storage.load(key, Config)
     if config is None:
