@@ -13,6 +13,7 @@ _MODULES = {
     "auth": "auth",
     "completion": "completion",
     "ctx": "ctx",
+    "database": "database",
     "debug": "debug",
     "delete": "basic",
     "kv": "kv",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from strongroom.cli import output
-from strongroom.cli.command import ANY, Command, Group, Refused, exactly
+from strongroom.cli.command import ANY, Command, Group, Refused, between, deferred, exactly
 from strongroom.cli.flags import Flag
 from strongroom.cli.run import Run
 
@@ -99,6 +99,25 @@ Ends a lease: its secret stops working.
                 ),
                 arity=exactly(1),
                 output=(),
+            ),
+            Command(
+                "top",
+                "Tell who makes the most leases",
+                deferred("lease_top", "top"),
+                usage="[options] [PREFIX]",
+                about="""
+Counts the leases by the path that made them, by mount, or by the token that holds
+them; the busiest come first. It needs "read" and "sudo" on sys/leases/top.
+
+    $ {prog} lease top
+    $ {prog} lease top -by=token -limit=5
+    $ {prog} lease top database/creds
+""",
+                flags=(
+                    Flag("by", "What leases are counted by: role, mount or token.", default="role"),
+                    Flag("limit", "How many producers are shown.", "int", default="20"),
+                ),
+                arity=between(0, 1),
             ),
         ),
         about="""

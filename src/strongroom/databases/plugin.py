@@ -31,8 +31,8 @@ class SettingError(DatabaseError):
 class NewUser:
     """A user to be made. `expiration` is when its lease ends, with some leeway; statements as the role has them.
 
-    It proves itself with the password; if that is empty, with the key pair whose public half `public_key` is (PEM,
-    SubjectPublicKeyInfo), or with a certificate of the distinguished name `subject`.
+    It proves itself with the password, or if that is empty with the key pair whose public half `public_key` is: PEM,
+    SubjectPublicKeyInfo.
     """
 
     name: str
@@ -40,7 +40,6 @@ class NewUser:
     expiration: datetime
     statements: Sequence[str]
     public_key: str = ""
-    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,8 @@ class Plugin:
     """A kind of database.
 
     `open` reads a connection's settings and touches nothing; it raises `SettingError`. `username_template` is what
-    names are made after (databases/templates.py) unless the connection says otherwise.
+    names are made after (databases/templates.py) unless the connection says otherwise. `credential_types` are password
+    and rsa_private_key, as far as its users can log in with them.
     """
 
     name: str

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from tests.unit.engines.harness import Mount
 
 from strongroom import databases
@@ -81,7 +82,7 @@ class FakeDatabase:
         return name in self.world.users
 
     async def new_user(self, user: NewUser) -> None:
-        self.world.change(user.name, user.password)
+        self.world.change(user.name, user.password or user.public_key)
 
     async def update_user(self, change: Change) -> None:
         if change.password is not None:
@@ -644,5 +645,129 @@ def test_no_answer_shows_a_secret_setting(world: World) -> None:
         await configured(mount, private_key="key", tls_ca="ca")
         answer = await mount("GET", "config/app")
         assert set(answer.data["connection_details"]) == {"connection_url", "username", "tls_ca"}
+
+    run(work)
+
+
+# -- Proving a connection ----------------------------------------------------------------------------------------
+
+
+async def checked(mount: DatabaseMount, **body: Any) -> tuple[bool, dict[str, dict[str, Any]]]:
+    answer = await mount("POST", "check/app", body)
+    assert answer.status == 200, answer.errors
+    return answer.data["ok"], {f"{step['role']} {step['step']}".strip(): step for step in answer.data["steps"]}
+
+
+TEMPLATED = {"connection_url": "fake {{username}} {{password}}"}
+
+
+def test_a_check_proves_each_step_and_leaves_nothing(world: World) -> None:
+    async def work(mount: DatabaseMount) -> None:
+        await configured(mount, **TEMPLATED)
+        await static(mount, world)
+        ok, steps = await checked(mount)
+        assert ok, steps
+        assert list(steps) == [
+            *("connect", "role role", "role prepare", "role create", "role log in", "role renew", "role revoke"),
+            *("svc role", "svc log in"),
+        ]
+        assert all(step["ok"] for step in steps.values())
+        assert set(world.users) == {"admin", "svc"}
+        assert not mount.leases
+
+    run(work)
+
+
+def test_a_check_says_which_statement_was_refused_and_never_the_password(world: World) -> None:
+    async def work(mount: DatabaseMount) -> None:
+        await configured(mount, **TEMPLATED)
+        text = "failed to execute query: no generated-1"
+        world.before = DatabaseError(text, undone=True, number=2, statement="GRANT x")
+        ok, steps = await checked(mount, role="role")
+        assert not ok
+        assert list(steps)[-1] == "role create"
+        step = steps["role create"]
+        assert (step["number"], step["statement"]) == (2, "GRANT x")
+        assert "generated-1" not in step["error"]
+        assert not mount.leases
+
+    run(work)
+
+
+def test_a_check_whose_user_cannot_be_removed_leaves_it_to_its_lease(world: World) -> None:
+    async def work(mount: DatabaseMount) -> None:
+        await configured(mount, **TEMPLATED)
+        await mount("POST", "roles/role", {"revocation_statements": "fail"})
+        ok, steps = await checked(mount, role="role")
+        assert not ok
+        assert steps["role revoke"]["error"] == "will not"
+        assert len(mount.leases) == 1
+
+    run(work)
+
+
+@pytest.mark.parametrize(
+    ("change", "body", "step", "problem"),
+    [
+        ({}, {"role": "none"}, "none role", "there is no role none"),
+        ({"allowed_roles": "x"}, {}, "role role", "not an allowed role"),
+    ],
+)
+def test_a_check_says_what_is_wrong_with_a_role(
+    world: World, change: dict[str, Any], body: dict[str, Any], step: str, problem: str
+) -> None:
+    async def work(mount: DatabaseMount) -> None:
+        await configured(mount, **change)
+        ok, steps = await checked(mount, **body)
+        assert not ok
+        assert problem in steps[step]["error"]
+
+    run(work)
+
+
+def test_a_check_of_a_database_that_is_away_says_so(world: World) -> None:
+    async def work(mount: DatabaseMount) -> None:
+        await configured(mount)
+        world.down = True
+        ok, steps = await checked(mount)
+        assert not ok
+        assert steps == {"connect": {"step": "connect", "role": "", "ok": False, "error": "connection refused"}}
+
+    run(work)
+
+
+# -- Kinds of credentials ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bits", [2048, 3072])
+def test_a_database_that_knows_keys_gets_the_public_half(world: World, bits: int) -> None:
+    async def work(mount: DatabaseMount) -> None:
+        plugin = databases.plugins()["fake-database-plugin"]
+        both = frozenset(("password", "rsa_private_key"))
+        databases.plugins()["fake-database-plugin"] = dataclasses.replace(plugin, credential_types=both)
+        await configured(mount)
+        settings = {"credential_type": "rsa_private_key", "credential_config": {"key_bits": bits}}
+        assert (await mount("POST", "roles/role", settings)).status == 204
+        answer = await mount("GET", "creds/role")
+        assert set(answer.data) == {"username", "rsa_private_key"}
+        key = serialization.load_pem_private_key(answer.data["rsa_private_key"].encode(), None)
+        public = key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        assert world.users[answer.data["username"]] == public.decode()
+        assert key.key_size == bits  # type: ignore[union-attr]
+
+    run(work)
+
+
+@pytest.mark.parametrize("kind", ["rsa_private_key", "client_certificate"])
+def test_a_kind_of_credential_that_the_database_does_not_know_is_refused(world: World, kind: str) -> None:
+    async def work(mount: DatabaseMount) -> None:
+        await configured(mount)
+        assert (await mount("POST", "roles/role", {"credential_type": kind})).status == 204
+        answer = await mount("GET", "creds/role")
+        assert answer.status == 400
+        assert answer.errors == [f'unsupported credential_type: "{kind}"']
+        assert not mount.leases
 
     run(work)

@@ -8,10 +8,10 @@ from typing import Any, Final
 from strongroom.api.backend import Backend, backend
 from strongroom.api.routes import Engine
 from strongroom.databases import plugins
-from strongroom.engines.database import config, creds, roles, static, upkeep
+from strongroom.engines.database import check, config, creds, roles, static, upkeep
 from strongroom.engines.database.engine import database
 
-__all__ = ["BACKEND", "PLUGIN_BACKENDS", "config", "creds", "roles", "static", "upkeep"]
+__all__ = ["BACKEND", "PLUGIN_BACKENDS", "check", "config", "creds", "roles", "static", "upkeep"]
 
 BACKEND: Final[Backend] = backend(database)
 

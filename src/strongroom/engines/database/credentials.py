@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from strongroom.api.context import Context
 from strongroom.api.fields import Invalid, parse_int, parse_text
 from strongroom.engines.database.connections import Connection
 from strongroom.engines.database.engine import Failed
-from strongroom.engines.database.model import CREDENTIAL_TYPES, PASSWORD, RSA_KEY, Config
+from strongroom.engines.database.model import CREDENTIAL_TYPES, PASSWORD, RSA_KEY, Config, Role
 from strongroom.errors import BadRequest
 
 KEY_BITS: Final = (2048, 3072, 4096)
 FORMATS: Final = ("pkcs8",)
+#: The kinds that users are made with, and that static roles rotate.
+ISSUED: Final = frozenset((PASSWORD, RSA_KEY))
+ROTATED: Final = frozenset((PASSWORD,))
 #: What a kind's settings may hold; the last kind's are kept as they come.
 _SECRETS: Final = ("ca_private_key",)
 
@@ -52,9 +57,41 @@ def shown_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in _SECRETS}
 
 
-def check_supported(connection: Connection, kind: str) -> None:
-    """Refuse a kind of credential that the database does not know."""
-    if kind not in connection.plugin.credential_types:
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a new user logs in with: a password, or the private key of `public_key` (both PEM). `shown` goes to the
+    client."""
+
+    shown: dict[str, str] = field(repr=False)
+    password: str = field(default="", repr=False)
+    public_key: str = ""
+
+
+async def new_credential(ctx: Context, config: Config, connection: Connection, role: Role) -> Credential:
+    """A credential of a role's kind; raises `BadRequest` for one that the database does not know, and `Failed`."""
+    check_supported(connection, role.credential_type, ISSUED)
+    if role.credential_type == RSA_KEY:
+        return await asyncio.to_thread(_new_key, role.credential_config["key_bits"])
+    password = await new_password(ctx, config, role.credential_config)
+    return Credential({"password": password}, password=password)
+
+
+def _new_key(bits: int) -> Credential:
+    # Heavy, and of use to those few databases only that know keys.
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(65537, bits)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return Credential({"rsa_private_key": private.decode()}, public_key=public.decode())
+
+
+def check_supported(connection: Connection, kind: str, issued: frozenset[str]) -> None:
+    """Refuse a kind of credential that the database does not know, or that is not issued here."""
+    if kind not in connection.plugin.credential_types & issued:
         raise BadRequest(f'unsupported credential_type: "{kind}"')
 
 

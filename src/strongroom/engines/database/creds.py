@@ -13,7 +13,7 @@ from strongroom.api.messages import Lease, Response
 from strongroom.clock import new_uuid
 from strongroom.databases.plugin import Change, DatabaseError, NewUser, SettingError
 from strongroom.engines.database.connections import Connection, check_allowed, connect, session
-from strongroom.engines.database.credentials import check_supported, new_password
+from strongroom.engines.database.credentials import Credential, new_credential
 from strongroom.engines.database.engine import SECONDS_NS, Failed, database
 from strongroom.engines.database.model import OWNER, ROLE, Owner, Role
 from strongroom.errors import BadRequest
@@ -43,11 +43,10 @@ async def read_creds(ctx: Context, args: CredsArgs) -> Response:
         raise BadRequest(f"unknown role: {args.name}")
     config, connection = await connect(ctx, role.db_name)
     check_allowed(config, args.name)
-    check_supported(connection, role.credential_type)
-    password = await new_password(ctx, config, role.credential_config)
+    credential = await new_credential(ctx, config, connection, role)
     if not any(statement.strip() for statement in role.creation_statements):
         raise Failed("empty creation statements")
-    username = _username(ctx, connection, args.name)
+    username = username_of(ctx, connection, args.name)
     await ctx.lock("user", f"{role.db_name}/{username}")
     data = {
         "username": username,
@@ -57,9 +56,14 @@ async def read_creds(ctx: Context, args: CredsArgs) -> Response:
         "mark": await _own(ctx, connection, role, username) if connection.repeats else "",
     }
     lease = await ctx.lease(KIND, data, ttl=role.default_ttl, max_ttl=role.max_ttl)
-    user = NewUser(username, password, _end(ctx, lease.duration), role.creation_statements)
-    await make(ctx, connection, user, lease)
-    return Response(lease=lease, data={"username": username, "password": password})
+    await make(ctx, connection, new_user(ctx, username, credential, role, lease), lease)
+    return Response(lease=lease, data={"username": username, **credential.shown})
+
+
+def new_user(ctx: Context, username: str, credential: Credential, role: Role, lease: Lease) -> NewUser:
+    """What the database is told of a user."""
+    end = end_of(ctx, lease.duration)
+    return NewUser(username, credential.password, end, role.creation_statements, public_key=credential.public_key)
 
 
 async def make(ctx: Context, connection: Connection, user: NewUser, lease: Lease) -> None:
@@ -127,7 +131,7 @@ async def renew_creds(ctx: Context, data: dict[str, Any]) -> tuple[int, int]:
         try:
             _, connection = await connect(ctx, data["db_name"])
             async with session(connection.database) as work:
-                change = Change(data["username"], expiration=_end(ctx, seconds), statements=role.renew_statements)
+                change = Change(data["username"], expiration=end_of(ctx, seconds), statements=role.renew_statements)
                 await work.update_user(change)
         except Failed as error:
             raise BadRequest(f"failed to renew entry: {error.text}") from error
@@ -142,11 +146,13 @@ def _renewed_seconds(ctx: Context, role: Role) -> int:
     return min(int(asked), left)
 
 
-def _end(ctx: Context, seconds: int) -> datetime:
+def end_of(ctx: Context, seconds: int) -> datetime:
+    """Up to when a user is valid whose lease has so many seconds."""
     return datetime.fromtimestamp(ctx.clock.now_ns() // SECONDS_NS + seconds + LEEWAY_SECONDS, UTC)
 
 
-def _username(ctx: Context, connection: Connection, role: str) -> str:
+def username_of(ctx: Context, connection: Connection, role: str) -> str:
+    """A name for a new user of a role; raises `Failed`."""
     fields = {"DisplayName": ctx.caller.display_name, "RoleName": role}
     try:
         name = connection.template.render(fields, ctx.clock)

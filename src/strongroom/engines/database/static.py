@@ -13,7 +13,13 @@ from strongroom.api.fields import Duration, Name
 from strongroom.api.messages import Timestamp
 from strongroom.engines.database import schedule
 from strongroom.engines.database.connections import check_allowed, connect, find_config
-from strongroom.engines.database.credentials import check_supported, check_type, checked_settings, shown_settings
+from strongroom.engines.database.credentials import (
+    ROTATED,
+    check_supported,
+    check_type,
+    checked_settings,
+    shown_settings,
+)
 from strongroom.engines.database.engine import SECONDS_NS, Failed, NameArgs, database, listed, strip
 from strongroom.engines.database.model import ROLE, STATIC, Role, StaticRole
 from strongroom.engines.database.plan import plan_of, plan_static
@@ -105,7 +111,7 @@ async def write_static_role(ctx: Context, args: StaticRoleArgs) -> None:
     config = await find_config(ctx, role.db_name)
     check_allowed(config, args.name)
     _, connection = await connect(ctx, role.db_name)
-    check_supported(connection, role.credential_type)
+    check_supported(connection, role.credential_type, ROTATED)
     if args.skip_import_rotation:
         role = replace(role, password=args.password, last_rotation_ns=ctx.clock.now_ns())
         ctx.storage.store(STATIC + args.name, role)
