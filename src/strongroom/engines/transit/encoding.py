@@ -131,10 +131,12 @@ def split(text: str, kind: str, prefix_kind: str = "") -> tuple[int, str]:
     """The version and the base64 of a ciphertext, signature or HMAC (`kind` in refusals); raises `BadRequest`."""
     if not text.startswith(PREFIX):
         raise BadRequest(f"invalid {prefix_kind or kind}: no prefix")
-    version, colon, rest = text[len(PREFIX) :].partition(":")
-    if not colon:
+    # Not by `partition`, which copies a long text once more.
+    colon = text.find(":", len(PREFIX))
+    if colon < 0:
         raise BadRequest(f"invalid {kind}: wrong number of fields")
+    version = text[len(PREFIX) : colon]
     digits = version[1:] if version[:1] in ("-", "+") else version
     if not digits.isascii() or not digits.isdecimal() or len(digits) > 18:
         raise BadRequest(f"invalid {kind}: version number could not be decoded")
-    return int(version), rest
+    return int(version), text[colon + 1 :]
