@@ -9,8 +9,8 @@ from strongroom.cli.run import Run
 
 def top(run: Run) -> int:
     """Ask the server, and print its counts."""
-    given = ((name, run.flags.text(name)) for name in ("by", "limit"))
-    asked = {name: value for name, value in given if run.flags.given(name)}
+    flags = {"by": "group_by", "limit": "limit"}
+    asked = {name: run.flags.text(flag) for flag, name in flags.items() if run.flags.given(flag)}
     if run.args:
         asked["prefix"] = run.args[0].strip().strip("/")
     with run.doing("Error counting leases"):
@@ -21,7 +21,7 @@ def top(run: Run) -> int:
         return output.show_secret(run, secret)
     data = secret.data or {}
     rows = [entry for entry in data.get("top") or () if isinstance(entry, dict)]
-    keys = ["display_name", "accessor"] if data.get("by") == "token" else ["path"]
+    keys = ["display_name", "accessor"] if data.get("group_by") == "token" else ["path"]
     titles = ["Leases", "Share", *(key.replace("_", " ").title() for key in keys)]
     total = data.get("leases") or 0
     run.ui.out(

@@ -18,7 +18,7 @@ MOST = 1000
 class TopArgs(Args):
     """What to count by."""
 
-    by: str = field("What leases are counted by.", default=lease_top.ROLE, choices=lease_top.WAYS)
+    group_by: str = field("What leases are counted by.", default=lease_top.ROLE, choices=lease_top.WAYS)
     prefix: str = field("Only leases beneath this path; not with tokens.")
     limit: int = field("How many producers are shown, the busiest first.", default=LIMIT)
 
@@ -31,14 +31,14 @@ async def top(ctx: SystemContext, args: TopArgs) -> dict[str, Any]:
     """
     if not 0 < args.limit <= MOST:
         raise BadRequest(f"limit must be between 1 and {MOST}")
-    if args.prefix and args.by == lease_top.TOKEN:
-        raise BadRequest("a prefix cannot be used with by=token")
-    counts = await lease_top.count(ctx.live, args.by, args.prefix)
+    if args.prefix and args.group_by == lease_top.TOKEN:
+        raise BadRequest("a prefix cannot be used with group_by=token")
+    counts = await lease_top.count(ctx.live, args.group_by, args.prefix)
     return {
-        "by": args.by,
+        "group_by": args.group_by,
         "leases": counts.total(),
         "producers": len(counts),
-        "top": [{**await _named(ctx, args.by, name), "leases": n} for name, n in counts.most_common(args.limit)],
+        "top": [{**await _named(ctx, args.group_by, name), "leases": n} for name, n in counts.most_common(args.limit)],
     }
 
 

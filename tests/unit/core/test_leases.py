@@ -29,12 +29,14 @@ class Database:
         self.mount: FakeMount = live.mount(path, **ttls)
         self.revoked: list[str] = []
         self.progress = asyncio.Event()
+        self.called = asyncio.Event()
         self.failing: Exception | None = None
         self.gate: asyncio.Event | None = None
         self.terms: tuple[int, int] | None = None
 
         @self.mount.engine.revoke("creds")
         async def revoke(_: Any, data: dict[str, Any]) -> None:
+            self.called.set()
             if self.gate is not None:
                 await self.gate.wait()
             if self.failing is not None:
@@ -522,5 +524,48 @@ def test_walking_finds_what_is_at_and_beneath_a_path(keys: set[str], path: str, 
         found = [key for page in pages for key in page]
         assert sorted(found) == sorted(k for k in keys if not path or k == path or k.startswith(path + "/"))
         assert all(len(page) <= together for page in pages)
+
+    played(scenario)
+
+
+# -- What is being revoked is durable ----------------------------------------------------------------------------
+
+
+def test_a_revocation_that_a_crash_broke_off_is_finished_by_the_next_start() -> None:
+    async def scenario(live: FakeLive) -> None:
+        db = Database(live)
+        made = await db.lease(live)
+        db.gate = asyncio.Event()  # the engine never answers
+        revoking = asyncio.create_task(live.leases.revoke(made.id))
+        await db.called.wait()
+        lease = await live.leases.lookup(made.id)
+        assert lease is not None
+        assert lease.due_ns
+        with pytest.raises(BadRequest, match="lease expired"):
+            await live.leases.renew(made.id, 0)
+        again = await live.restarted()
+        await asyncio.gather(revoking, return_exceptions=True)
+        assert db.revoked == []
+        db.gate = None
+        await again.leases.run_due()
+        assert db.revoked == ["u"]
+        assert await again.leases.lookup(made.id) is None
+        await again.stop()
+
+    played(scenario)
+
+
+def test_a_revocation_that_failed_leaves_the_lease_as_it_was() -> None:
+    async def scenario(live: FakeLive) -> None:
+        db = Database(live)
+        made = await db.lease(live)
+        before = await live.leases.lookup(made.id)
+        db.failing = BadRequest("down")
+        with pytest.raises(BadRequest, match="down"):
+            await live.leases.revoke(made.id)
+        assert await live.leases.lookup(made.id) == before
+        await live.leases.renew(made.id, 0)
+        await live.leases.run_due()
+        assert db.revoked == []
 
     played(scenario)
