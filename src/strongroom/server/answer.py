@@ -9,11 +9,11 @@ HeaderList = Sequence[tuple[str, str]]
 
 
 class Answer(NamedTuple):
-    """A finished answer. An empty body sends none; an iterator is sent chunk by chunk."""
+    """A finished answer. An empty body sends none, a large one may be in parts; an iterator is sent chunk by chunk."""
 
     status: int
     headers: HeaderList = ()
-    body: bytes | AsyncIterator[bytes] = b""
+    body: bytes | tuple[bytes, ...] | AsyncIterator[bytes] = b""
 
 
 class Elsewhere(Exception):

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from strongroom.api.aside import LARGE
 from strongroom.api.messages import Auth, Response, WrapInfo, encode_hook
 from strongroom.api.status import status_of
 from strongroom.clock import rfc3339
@@ -79,20 +80,12 @@ class Renderer:
         if response.empty:
             status = response.status or 204
             return Answer(status, self._with(self._headers_empty(status), response.headers))
-        lease = response.lease
-        envelope = _Envelope(
-            "" if response.wrap is not None else request_id,
-            "" if lease is None else lease.id,
-            False if lease is None else lease.renewable,
-            0 if lease is None else lease.duration,
-            None if response.data is None else msgspec.Raw(response.text),
-            None if response.wrap is None else _wrap(response.wrap),
-            response.warnings or None,
-            None if response.auth is None else _auth(response.auth),
-        )
-        body = _encode_lines((_flat(envelope) if response.flat else envelope,))
         status = response.status or 200
-        return Answer(status, self._with(self._headers_json(status), response.headers), body)
+        headers = self._with(self._headers_json(status), response.headers)
+        if response.data is not None and len(response.text) > LARGE and not response.flat:
+            return Answer(status, headers, _parts(request_id, response))
+        envelope = _envelope(request_id, response)
+        return Answer(status, headers, _encode_lines((_flat(envelope) if response.flat else envelope,)))
 
     def error(self, request_id: str, error: RequestError) -> Answer:
         """A refusal: the list of texts, or the envelope if it carries data or warnings."""
@@ -148,6 +141,28 @@ class Renderer:
             return standard
         lowered = {name.lower(): value for name, value in more.items()}
         return [pair for pair in standard if pair[0] not in lowered] + list(lowered.items())
+
+
+def _envelope(request_id: str, response: Response, text: bytes | None = None) -> _Envelope:
+    """An answer's envelope, with `text` in the place of its data."""
+    lease = response.lease
+    return _Envelope(
+        "" if response.wrap is not None else request_id,
+        "" if lease is None else lease.id,
+        False if lease is None else lease.renewable,
+        0 if lease is None else lease.duration,
+        None if response.data is None else msgspec.Raw(text or response.text),
+        None if response.wrap is None else _wrap(response.wrap),
+        response.warnings or None,
+        None if response.auth is None else _auth(response.auth),
+    )
+
+
+def _parts(request_id: str, response: Response) -> tuple[bytes, ...]:
+    """The envelope of a large answer around the data, which are not copied."""
+    # No text of the client's can hold this: there the quotes would be escaped.
+    head, mark, tail = _encode_lines((_envelope(request_id, response, b"0"),)).partition(b'"data":0')
+    return head + mark[:-1], response.text, tail
 
 
 def _auth(auth: Auth) -> _Auth:

@@ -276,9 +276,10 @@ class Site:
 
     async def _stream(self, wire: Wire, answer: Answer, request_id: str) -> None:
         body, headers = answer.body, list(answer.headers)
-        if isinstance(body, bytes):
-            headers.append(("content-length", str(len(body))))
-            body = _slices(body)
+        if isinstance(body, (bytes, tuple)):
+            parts = body if isinstance(body, tuple) else (body,)
+            headers.append(("content-length", str(sum(map(len, parts)))))
+            body = _slices(parts)
         try:
             transport = wire.response_stream(answer.status, headers)
             async for chunk in body:
@@ -289,10 +290,11 @@ class Site:
             self._service.log.error("request %s: the answer broke off", request_id, exc_info=e)
 
 
-async def _slices(body: bytes) -> AsyncIterator[bytes]:
-    """A large answer, a part at a time: taken over as a whole it would hold up all others."""
-    for at in range(0, len(body), LARGE):
-        yield body[at : at + LARGE]
+async def _slices(parts: tuple[bytes, ...]) -> AsyncIterator[bytes]:
+    """A large answer, a bit at a time: taken over as a whole it would hold up all others."""
+    for part in parts:
+        for at in range(0, len(part), LARGE):
+            yield part[at : at + LARGE]
 
 
 def _cut_short() -> BadRequest:

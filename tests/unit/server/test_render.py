@@ -225,3 +225,21 @@ def test_an_answer_s_own_headers() -> None:
     assert dict(render.response("id", Response(headers={"Cache-Control": "max-age=1"})).headers)["cache-control"] == (
         "max-age=1"
     )
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        Response(data={"plaintext": "x" * 50, "nested": {"data": 0}}),
+        Response(data={"value": '"data":0'}, warnings=['"data":0']),
+        Response(data={"password": "x"}, lease=Lease(60, 'database/creds/"data":0', renewable=True)),
+    ],
+)
+def test_a_large_answer_is_the_same_in_parts(response: Response, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = render.response("id", response)
+    monkeypatch.setattr("strongroom.server.render.LARGE", 8)
+    parts = render.response("id", response)
+    assert isinstance(parts.body, tuple)
+    assert b"".join(parts.body) == whole.body
+    assert parts._replace(body=b"") == whole._replace(body=b"")
+    assert parts.body[1] is response.text
