@@ -21,7 +21,9 @@ CREATE = (
     'GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{{name}}";'
 )
 CREATE_MYSQL = "CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'; GRANT SELECT ON *.* TO '{{name}}'@'%'"
-ROUNDS = 8
+ROUNDS = 50
+#: Rounds after which all users are removed, so that the later ones do not count thousands.
+SWEEP = 10
 WORKERS = 6
 
 
@@ -85,10 +87,8 @@ def leases(process: Process, role: str = "role") -> list[str]:
     return [] if status == 404 else body["data"]["keys"]
 
 
-def work_until_killed(
-    process: Process, held: dict[str, dict[str, str]], ending: set[str], enough: threading.Event, seed: int
-) -> None:
-    """Take credentials, renew and revoke some of them; note which are ours, and which we asked to end, unanswered."""
+def work_until_killed(process: Process, held: dict[str, dict[str, str]], enough: threading.Event, seed: int) -> None:
+    """Take credentials, renew and revoke some of them; note which are ours."""
     chance = random.Random(seed)
     connection = process.connection()
     lease = ""
@@ -104,11 +104,9 @@ def work_until_killed(
             if what < 0.3:
                 call(connection, "PUT", "sys/leases/renew", {"lease_id": lease, "increment": 1800}, process.token)
             elif what < 0.6:
-                held.pop(lease)
-                ending.add(lease)
+                held.pop(lease)  # from the moment we ask for its end it may be gone
                 status, body = call(connection, "PUT", "sys/leases/revoke", {"lease_id": lease}, process.token)
                 assert status == 204, body
-                ending.discard(lease)
     except (OSError, http.client.HTTPException):
         pass
     finally:
@@ -121,35 +119,33 @@ def test_no_crash_leaves_a_user_without_a_lease_or_a_lease_without_its_user(
 ) -> None:
     connect(server, postgresql)
     held: dict[str, dict[str, str]] = {}
-    ending: set[str] = set()
     for round_ in range(ROUNDS):
         enough = threading.Event()
         workers = [
-            threading.Thread(target=work_until_killed, args=(server, held, ending, enough, round_ * WORKERS + n))
+            threading.Thread(target=work_until_killed, args=(server, held, enough, round_ * WORKERS + n))
             for n in range(WORKERS)
         ]
         for worker in workers:
             worker.start()
         assert enough.wait(30)
-        time.sleep(random.random() * 0.3)  # the point of the crash
+        time.sleep(random.random() * 0.15)  # the point of the crash
         server.kill()
         for worker in workers:
             worker.join(30)
         server.start()
         server.unseal(server.keys)  # type: ignore[attr-defined]
-        for lease in ending:  # as a client does that got no answer
-            ok(server.call("PUT", "sys/leases/revoke", {"lease_id": lease}))
-        ending.clear()
-        # What was under way is taken back in the background; what is left then is one user for each lease.
+        # What was under way is taken back, or ended, in the background; what is left then is one user for each lease.
         until(lambda: len(postgresql.users()) == len(leases(server)))
         there, users = set(leases(server)), postgresql.users()
         for lease, data in held.items():
             assert lease.rpartition("/")[2] in there
             assert data["username"] in users
-    for data in random.sample(list(held.values()), min(3, len(held))):
-        assert postgresql.lets_in(data["username"], data["password"])
-    ok(server.call("PUT", "sys/leases/revoke-prefix/database/creds"))
-    assert not postgresql.users()
+        if round_ % SWEEP == SWEEP - 1:
+            for data in random.sample(list(held.values()), min(3, len(held))):
+                assert postgresql.lets_in(data["username"], data["password"])
+            ok(server.call("PUT", "sys/leases/revoke-prefix/database/creds"))
+            assert not postgresql.users()
+            held.clear()
 
 
 def test_an_outage_fails_requests_in_bounded_time_and_revocations_run_after_it(
@@ -177,35 +173,58 @@ def test_an_outage_fails_requests_in_bounded_time_and_revocations_run_after_it(
     assert not postgresql.users()
 
 
-def test_a_crowd_shares_few_connections_and_holds_nobody_else_up(server: Process, postgresql: PostgreSQL) -> None:
+def test_a_crowd_shares_few_connections_and_holds_nobody_else_up(
+    server: Process, postgresql: PostgreSQL, mariadb: MariaDB
+) -> None:
     # Grants on the same tables at the same time: PostgreSQL refuses some, which must not show.
     postgresql.execute("CREATE TABLE IF NOT EXISTS a (id serial); CREATE TABLE IF NOT EXISTS b (id serial)")
     connect(server, postgresql, max_open_connections=4)
-    done = threading.Event()
-    slowest = [0.0]
-
-    def look_around() -> None:
-        while not done.is_set():
-            began = time.monotonic()
-            ok(server.call("GET", "sys/mounts"))
-            slowest[0] = max(slowest[0], time.monotonic() - began)
-
-    watcher = threading.Thread(target=look_around)
-    watcher.start()
-    try:
-        with ThreadPoolExecutor(40) as crowd:
-            answers = list(crowd.map(lambda _: server.call("GET", "database/creds/role"), range(200)))
-    finally:
-        done.set()
-        watcher.join()
-    assert [status for status, _ in answers] == [200] * 200
-    assert len(postgresql.users()) == 200
-    assert slowest[0] < 5
-    # Sessions of ours, whatever the crowd: the pool's limit holds.
+    other = {"plugin_name": "mysql-database-plugin", "connection_url": mariadb.url, "allowed_roles": "*"}
+    ok(server.call("POST", "database/config/other", {**other, "username": ADMIN, "password": PASSWORD}))
+    ok(server.call("POST", "database/roles/other", {"db_name": "other", "creation_statements": CREATE_MYSQL}))
     ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'strongroom'"
+    with ThreadPoolExecutor(200) as crowd:
+        with postgresql.session() as blocking:
+            # Whoever grants has to wait for us.
+            blocking.execute("BEGIN; LOCK TABLE pg_class IN SHARE ROW EXCLUSIVE MODE")
+            answers = [crowd.submit(server.call, "GET", "database/creds/role") for _ in range(200)]
+            until(lambda: blocking.execute(ours).fetchone()[0] == 4)
+            # While none of them gets on, others do: whoever asks for something else, or another database.
+            for _ in range(20):
+                ok(server.call("GET", "sys/mounts"))
+                ok(server.call("GET", "database/roles/role"))
+                ok(server.call("GET", "database/creds/other"))
+            assert not any(answer.done() for answer in answers)
+            assert blocking.execute(ours).fetchone()[0] == 4
+        assert [answer.result()[0] for answer in answers] == [200] * 200
+    assert len(postgresql.users()) == 200
+    # Sessions of ours, whatever the crowd: the pool's limit holds.
     assert postgresql.execute(ours)[0][0] <= 4
     ok(server.call("PUT", "sys/leases/revoke-prefix/database/creds"))
     assert not postgresql.users()
+    assert not mariadb.users()
+
+
+def test_a_burst_of_expirations_lets_requests_go_first(server: Process, postgresql: PostgreSQL) -> None:
+    connect(server, postgresql)
+    ok(server.call("POST", "database/roles/brief", {"db_name": "app", "creation_statements": CREATE}))
+    with ThreadPoolExecutor(8) as crowd:
+        list(crowd.map(lambda _: ok(server.call("GET", "database/creds/brief")), range(300)))
+    assert len(postgresql.users()) == 300
+    # All due at one moment, and taken down by few at a time.
+    assert server.call("PUT", "sys/leases/revoke-prefix/database/creds/brief", {"sync": False})[0] == 202
+    ahead = 0
+    while left := len(leases(server, "brief")):
+        ok(
+            server.call(
+                "PUT", "sys/leases/revoke", {"lease_id": ok(server.call("GET", "database/creds/role"))["lease_id"]}
+            )
+        )
+        ahead += left > 0
+    assert ahead > 3
+    assert not postgresql.users()
+    ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'strongroom'"
+    assert postgresql.execute(ours)[0][0] <= 4
 
 
 def rotate_until_killed(process: Process, path: str, enough: threading.Event) -> None:
@@ -259,6 +278,49 @@ def test_no_crash_loses_the_password_of_the_root_user(server: Process, postgresq
         lease = ok(server.call("GET", "database/creds/role"))["lease_id"]
         ok(server.call("PUT", "sys/leases/revoke", {"lease_id": lease}))
     assert not postgresql.lets_in("boss", "first")
+
+
+def test_no_crash_breaks_the_turns_of_two_users(server: Process, postgresql: PostgreSQL) -> None:
+    connect(server, postgresql)
+    for user in ("left_hand", "right_hand"):
+        postgresql.execute(f"DROP ROLE IF EXISTS {user}; CREATE ROLE {user} WITH LOGIN PASSWORD 'before'")
+    body = {"db_name": "app", "username": "left_hand", "alternate_username": "right_hand", "rotation_period": "24h"}
+    ok(server.call("POST", "database/static-roles/turns", body))
+    assert not postgresql.lets_in("left_hand", "before")
+    assert not postgresql.lets_in("right_hand", "before")
+
+    def current() -> dict[str, str]:
+        found: dict[str, str] = ok(server.call("GET", "database/static-creds/turns"))["data"]
+        return found
+
+    for _ in range(3):
+        kill_while(server, "database/rotate-role/turns")
+        # One that was broken off is finished soon after the start; until then the one before works.
+        before = current()
+        assert postgresql.lets_in(before["username"], before["password"])
+        ok(server.call("POST", "database/rotate-role/turns"))
+        after = current()
+        assert after["username"] != before["username"] or after["password"] != before["password"]
+        assert postgresql.lets_in(after["username"], after["password"])
+    before = current()
+    ok(server.call("POST", "database/rotate-role/turns"))
+    assert current()["username"] != before["username"]
+    assert postgresql.lets_in(before["username"], before["password"])
+
+
+def test_a_check_proves_a_connection_of_either_kind(server: Process, postgresql: PostgreSQL, mariadb: MariaDB) -> None:
+    for database, plugin in ((postgresql, "postgresql"), (mariadb, "mysql")):
+        connect(server, database, plugin)
+        good = server.cli("database", "check", "app")
+        assert "✓ revoke (role)" in good.stdout
+        create = (CREATE if plugin == "postgresql" else CREATE_MYSQL) + "; nonsense {{name}}"
+        ok(server.call("POST", "database/roles/role", {"db_name": "app", "creation_statements": create}))
+        bad = server.cli("database", "check", "-role=role", "app", check=False)
+        assert bad.returncode == 2
+        assert "statement 3: nonsense {{name}}" in bad.stdout
+        assert "syntax" in bad.stdout
+        assert not database.users()
+        assert not leases(server)
 
 
 def test_a_name_that_is_taken_is_refused_and_its_user_left_alone(server: Process, postgresql: PostgreSQL) -> None:

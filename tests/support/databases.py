@@ -126,9 +126,13 @@ class PostgreSQL(Server):
     def url(self) -> str:
         return f"postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{self.port}/postgres?sslmode=disable"
 
-    def execute(self, sql: str, *, user: str = ADMIN, password: str = PASSWORD) -> list[tuple[Any, ...]]:
+    def session(self, *, user: str = ADMIN, password: str = PASSWORD) -> psycopg.Connection[Any]:
+        """A connection of its own."""
         parameters: dict[str, Any] = {"host": "127.0.0.1", "port": self.port, "dbname": "postgres"}
-        with psycopg.connect(**parameters, user=user, password=password, autocommit=True) as connection:
+        return psycopg.connect(**parameters, user=user, password=password, autocommit=True)
+
+    def execute(self, sql: str, *, user: str = ADMIN, password: str = PASSWORD) -> list[tuple[Any, ...]]:
+        with self.session(user=user, password=password) as connection:
             cursor = connection.execute(sql.encode())
             return cursor.fetchall() if cursor.description else []
 

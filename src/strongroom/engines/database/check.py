@@ -9,11 +9,12 @@ from typing import Any, Final
 from strongroom.api.args import Args, field
 from strongroom.api.context import Context
 from strongroom.api.fields import Name
+from strongroom.api.messages import Lease
 from strongroom.databases.plugin import Change, DatabaseError
 from strongroom.databases.words import redacted
 from strongroom.engines.database.connections import Connection, check_allowed, connect, opened_with
 from strongroom.engines.database.credentials import new_credential
-from strongroom.engines.database.creds import KIND, end_of, make, new_user, username_of
+from strongroom.engines.database.creds import KIND, end_of, new_user, username_of
 from strongroom.engines.database.engine import Failed, database
 from strongroom.engines.database.model import ROLE, STATIC, Config, Role, StaticRole
 from strongroom.errors import BadRequest
@@ -134,8 +135,12 @@ async def _dynamic(ctx: Context, report: Report, config: Config, connection: Con
     # The lease takes the user away should we not come to it.
     lease = await ctx.lease(KIND, data, ttl=TTL_SECONDS, max_ttl=TTL_SECONDS, renewable=False)
     secret = credential.password
-    async with report.step("create", name, secret):
-        await make(ctx, connection, new_user(ctx, username, credential, role, lease), lease)
+    try:
+        async with report.step("create", name, secret), connection.database.session() as work:
+            await work.new_user(new_user(ctx, username, credential, role, lease))
+    except _Stop:
+        await _clean_up(ctx, connection, role, username, lease)
+        return
     try:
         await _log_in(report, config, connection, name, username, secret)
         async with report.step("renew", name, secret), connection.database.session() as work:
@@ -147,6 +152,20 @@ async def _dynamic(ctx: Context, report: Report, config: Config, connection: Con
         await work.delete_user(username, role.revocation_statements)
         if await work.has_user(username):
             raise Failed("the user is still there: the revocation statements do not remove it")
+    await ctx.withdraw(lease)
+
+
+async def _clean_up(ctx: Context, connection: Connection, role: Role, username: str, lease: Lease) -> None:
+    """Remove what a creation that failed may have left; if that fails, the lease will."""
+    try:
+        async with connection.database.session() as work:
+            try:
+                await work.delete_user(username, role.revocation_statements)
+            except DatabaseError:
+                if await work.has_user(username):
+                    return
+    except DatabaseError:
+        return
     await ctx.withdraw(lease)
 
 
