@@ -4,7 +4,8 @@ Both use as many connections to the same PostgreSQL, in turns, and both create a
 with what it was granted. The server does beside that what it is there for: an ordinary token's policies, two audit
 entries for each of two requests, a lease that is durable before the user is made, and its end.
 
-With `--expire COUNT` as many leases fall due within a minute, while others read secrets and take credentials.
+With `--expire COUNT` as many leases fall due within a minute, whose users are really there, while others read secrets
+and take credentials.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pathlib
 import secrets
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -24,7 +26,7 @@ from urllib.parse import urlsplit
 import psycopg
 from tests.support.databases import ADMIN, PASSWORD, PostgreSQL, started
 
-from bench import servers
+from bench import report, servers
 
 POOL = 4
 CLIENTS = 16
@@ -34,6 +36,15 @@ CREATE = (
     "CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}';"
     f' GRANT {GROUP} TO "{{{{name}}}}";'
 )
+#: The role whose users fall due together, after so many seconds.
+BRIEF, BRIEF_SECONDS = "brief", 30
+#: How many of them are left, how late the latest is (users are valid for five seconds longer than their leases), and
+#: how many connections the server has.
+_LEFT = f"""
+SELECT count(*), coalesce(extract(epoch FROM max(now() - rolvaliduntil)) + 5, 0)::float,
+  (SELECT count(*) FROM pg_stat_activity WHERE application_name = 'strongroom')
+FROM pg_roles WHERE rolname LIKE 'v-%-{BRIEF}-%'
+"""
 POLICY = """
 path "database/creds/*" { capabilities = ["read"] }
 path "sys/leases/revoke" { capabilities = ["update"] }
@@ -142,6 +153,8 @@ def prepare(server: servers.Server, folder: pathlib.Path, database: PostgreSQL) 
     server.call("POST", "database/config/bench", connection)
     role = {"db_name": "bench", "creation_statements": CREATE, "default_ttl": "1h", "max_ttl": "24h"}
     server.call("POST", "database/roles/app", role)
+    brief = {**role, "default_ttl": BRIEF_SECONDS, "max_ttl": BRIEF_SECONDS}
+    server.call("POST", f"database/roles/{BRIEF}", brief)
     database.execute(f"CREATE ROLE {GROUP}")
     return servers.ordinary_token(server)
 
@@ -169,19 +182,113 @@ def throughput(server: servers.Server, token: str, database: PostgreSQL, seconds
     return "\n".join(rows)
 
 
+class Beside:
+    """What others see: reads of a secret and credentials, each again and again with pauses."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url, self._token = url, token
+
+    def during(self, seconds: float) -> tuple[float, float]:
+        """The p99 in ms of reads, and of credentials taken and revoked."""
+        return asyncio.run(self._during(seconds))
+
+    async def _during(self, seconds: float) -> tuple[float, float]:
+        client, taker = [await Client(self._url, self._token).open() for _ in range(2)]
+
+        async def read() -> None:
+            await client.ask("GET", "secret/data/bench/s0")
+
+        async def timed(cycle: Cycle, pause: float, times: list[float]) -> None:
+            end = time.perf_counter() + seconds
+            while (since := time.perf_counter()) < end:
+                await cycle()
+                times.append(time.perf_counter() - since)
+                await asyncio.sleep(pause)
+
+        reads: list[float] = []
+        creds: list[float] = []
+        await asyncio.gather(timed(read, 0.005, reads), timed(taker.cycle, 0.05, creds))
+        client.close()
+        taker.close()
+        return _p99(reads), _p99(creds)
+
+
+def _p99(times: list[float]) -> float:
+    return sorted(times)[int(len(times) * 0.99)] * 1e3
+
+
+async def _fill(url: str, token: str, count: int) -> None:
+    """Take so many credentials of the role `brief`."""
+    left = iter(range(count))
+
+    async def one() -> None:
+        client = await Client(url, token).open()
+        for _ in left:
+            await client.ask("GET", f"database/creds/{BRIEF}")
+        client.close()
+
+    await asyncio.gather(*(one() for _ in range(CLIENTS)))
+
+
+def expirations(server: servers.Server, token: str, database: PostgreSQL, count: int) -> str:
+    """Users that fall due within a minute: how late the last is removed, and what others see meanwhile."""
+    server.call("POST", "secret/data/bench/s0", {"data": {"key": "value"}})
+    beside = Beside(server.url, token)
+    idle = beside.during(4)
+    began = time.time()
+    asyncio.run(_fill(server.url, token, count))
+    took = time.time() - began
+    time.sleep(max(0.0, began + BRIEF_SECONDS - time.time()))
+    seen: list[tuple[float, float]] = []
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            seen.append(beside.during(4))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    latest, most = 0.0, 0
+    with database.session() as connection:
+        left = count
+        while left and time.time() < began + took + BRIEF_SECONDS + 120:
+            left, late, connections = connection.execute(_LEFT).fetchone() or (0, 0.0, 0)
+            latest, most = max(latest, late), max(most, connections)
+            time.sleep(0.5)
+    done.set()
+    watcher.join()
+    reads, creds = (max(one[i] for one in seen) for i in range(2))
+    return (
+        f"{count:,} users that fall due within {took:.0f} s: {left} left, none removed more than "
+        f"{max(0.0, latest):.0f} s after its time (at most 60), over {most} connections (at most {POOL}). "
+        f"Meanwhile the p99 of reads is {reads:.1f} ms (idle {idle[0]:.1f} ms), that of credentials taken and revoked {creds:.0f} ms "
+        f"(idle {idle[1]:.0f} ms)."
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.database", description=__doc__)
     parser.add_argument("--seconds", type=float, default=3.0, help="length of each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is repeated; medians are shown")
+    parser.add_argument("--expire", type=int, default=0, help="also let so many users fall due within a minute")
+    parser.add_argument("--write", action="store_true", help=f"put the figures into {report.DOCUMENT.name}")
     args = parser.parse_args()
+    parts = []
     with tempfile.TemporaryDirectory(prefix="strongroom-bench-") as name, started(PostgreSQL(fsync="on")) as database:
         folder = pathlib.Path(name)
         server = servers.start(folder)
         try:
             token = prepare(server, folder, database)
-            print(throughput(server, token, database, args.seconds, args.rounds), flush=True)
+            if args.rounds:
+                parts.append(throughput(server, token, database, args.seconds, args.rounds))
+                print(parts[-1], flush=True)
+            if args.expire:
+                parts.append(expirations(server, token, database, args.expire))
+                print(parts[-1], flush=True)
         finally:
             server.stop()
+    if args.write:
+        report.write("\n\n".join(parts), begin=report.MARK.format("bench.database"))
 
 
 if __name__ == "__main__":
