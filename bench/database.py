@@ -261,8 +261,8 @@ def expirations(server: servers.Server, token: str, database: PostgreSQL, count:
     return (
         f"{count:,} users that fall due within {took:.0f} s: {left} left, none removed more than "
         f"{max(0.0, latest):.0f} s after its time (at most 60), over {most} connections (at most {POOL}). "
-        f"Meanwhile the p99 of reads is {reads:.1f} ms (idle {idle[0]:.1f} ms), that of credentials taken and revoked {creds:.0f} ms "
-        f"(idle {idle[1]:.0f} ms)."
+        f"Meanwhile the p99 of reads is {reads:.1f} ms (idle {idle[0]:.1f} ms), that of credentials "
+        f"taken and revoked {creds:.0f} ms (idle {idle[1]:.0f} ms)."
     )
 
 
