@@ -15,19 +15,24 @@ DATA = base64.b64encode(b"long " * 100).decode()
 
 @pytest.fixture
 def threads(monkeypatch):
-    """By which threads base64 is read and batches are."""
-    seen = set()
+    """Whether the thread for large work read base64 (`decode`) and took batches apart (`parse`)."""
+    seen = {"decode": set(), "parse": set()}
 
-    def watched(function):
+    def watched(what, function):
         def call(*args):
-            seen.add(threading.current_thread().name.startswith("large"))
+            seen[what].add(threading.current_thread().name.startswith("large"))
             return function(*args)
 
         return call
 
-    monkeypatch.setattr(encoding, "_strict", watched(encoding._strict))
-    monkeypatch.setattr(batch, "_parsed", watched(batch._parsed))
+    monkeypatch.setattr(encoding, "_strict", watched("decode", encoding._strict))
+    monkeypatch.setattr(batch, "_parsed", watched("parse", batch._parsed))
     return seen
+
+
+def forget(threads):
+    for seen in threads.values():
+        seen.clear()
 
 
 @pytest.mark.parametrize("large", [False, True])
@@ -44,7 +49,7 @@ def threads(monkeypatch):
 def test_single_and_batched_work(threads, large, path, type_, field):
     async def work(m):
         await m("POST", "keys/k", {"type": type_})
-        threads.clear()
+        forget(threads)
         m.large = large
         assert (await m("POST", path, {field: DATA})).status == 200
         if path != "hash":
@@ -52,7 +57,29 @@ def test_single_and_batched_work(threads, large, path, type_, field):
             first, second = answer.data["batch_results"]
             assert first["reference"] == "a"
             assert "error" in second
-        assert threads == {large}
+        assert threads["decode"] | threads["parse"] == {large}
+
+    transit(work)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field", "most"),
+    [
+        ("encrypt/k", {}, "plaintext", batch.MANY),
+        ("encrypt/k", {"derived": True}, "plaintext", batch.MANY_COSTLY),
+        ("sign/k", {"type": "ed25519"}, "input", batch.MANY_COSTLY),
+        ("hmac/k", {}, "input", batch.MANY),
+    ],
+)
+def test_batches_of_many_small_items(threads, path, body, field, most):
+    async def work(m):
+        await m("POST", "keys/k", body)
+        item = {field: "YQ==", "context": "YQ=="}
+        for count, aside in ((most, False), (most + 1, True)):
+            forget(threads)
+            answer = await m("POST", path, {"batch_input": [item] * count})
+            assert len(answer.data["batch_results"]) == count
+            assert threads == {"decode": {aside}, "parse": {False}}
 
     transit(work)
 
@@ -62,13 +89,13 @@ def test_the_way_back(threads, large):
     async def work(m):
         await m("POST", "keys/k")
         text = (await m("POST", "encrypt/k", {"plaintext": DATA})).data["ciphertext"]
-        threads.clear()
+        forget(threads)
         m.large = large
         assert (await m("POST", "decrypt/k", {"ciphertext": text})).data == {"plaintext": DATA}
         again = (await m("POST", "rewrap/k", {"ciphertext": text})).data["ciphertext"]
         items = [{"ciphertext": again}]
         for path in ("decrypt/k", "rewrap/k"):
             assert (await m("POST", path, {"batch_input": items})).status == 200
-        assert threads == {large}
+        assert threads["decode"] | threads["parse"] == {large}
 
     transit(work)

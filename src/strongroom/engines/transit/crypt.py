@@ -133,7 +133,8 @@ async def _each(
     work: Callable[[Key, batch.I, int], dict[str, Any]],
     failed: dict[str, Any] | None = None,
 ) -> tuple[list[dict[str, Any]], list[RequestError]]:
-    return await perform(ctx, ALGORITHMS[key.type].threaded, batch.run, items, partial(work, key), failed)
+    threaded = ALGORITHMS[key.type].threaded
+    return await batch.each(ctx, items, partial(work, key), failed, threaded=threaded, costly=key.derived)
 
 
 async def _exists(ctx: Context, args: EncryptArgs) -> bool:

@@ -71,7 +71,7 @@ def _length(item: batch.InputItem, otherwise: int) -> int:
 
 async def _run(ctx: Context, items: Items, work: Work) -> dict[str, Any]:
     """Work on a batch; what fails is an item's error."""
-    results, _ = await perform(ctx, False, batch.run, items, work)
+    results, _ = await batch.each(ctx, items, work)
     return batch.answer(results)
 
 

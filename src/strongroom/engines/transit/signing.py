@@ -99,7 +99,7 @@ async def sign(ctx: Context, args: SignArgs) -> dict[str, Any]:
         raise BadRequest(f"key type {algorithm.type} does not support signing")
     if items is not None:
         work = _signs(key, scheme, args.key_version)
-        results, _ = await perform(ctx, algorithm.threaded, batch.run, items, work, {"key_version": 0})
+        results, _ = await batch.each(ctx, items, work, {"key_version": 0}, threaded=algorithm.threaded, costly=True)
         return batch.answer(results)
     text, number, public = await perform(
         ctx, algorithm.threaded, _sign_one, key, args.input, args.context, scheme, args.key_version
@@ -148,7 +148,7 @@ async def verify(ctx: Context, args: VerifyArgs) -> dict[str, Any]:
         return {"valid": operations.verify(key, item.signature or "", data, scheme, context=context)}
 
     if items is not None:
-        results, _ = await perform(ctx, algorithm.threaded, batch.run, items, work, {"valid": False})
+        results, _ = await batch.each(ctx, items, work, {"valid": False}, threaded=algorithm.threaded, costly=True)
         return batch.answer(results)
     return await perform(ctx, algorithm.threaded, work, one, 0)
 
