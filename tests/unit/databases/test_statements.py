@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strongroom.databases.plugin import DatabaseError
-from strongroom.databases.statements import MYSQL, POSTGRESQL, Dialect, expand, fill, scan, split
+from strongroom.databases.statements import MYSQL, POSTGRESQL, Dialect, Prepared, expand, fill, scan, split
 
 DIALECTS = pytest.mark.parametrize("dialect", [POSTGRESQL, MYSQL], ids=["postgresql", "mysql"])
 
@@ -126,3 +126,33 @@ def test_no_value_gets_out_of_its_quotes(dialect: Dialect, value: str) -> None:
 def test_the_time_is_written_as_it_is() -> None:
     time = "2026-01-31 12:00:00+0000"
     assert fill("VALID UNTIL '{{expiration}}'", {"expiration": time}, POSTGRESQL) == f"VALID UNTIL '{time}'"
+
+
+@pytest.mark.parametrize(
+    ("texts", "joinable"),
+    [
+        (["A; B"], True),
+        (["A -- x", "B"], True),
+        (["SELECT 'open", "B'"], False),
+        (["A /* open", "B"], False),
+        (["DO $$ x", "B"], False),
+        (["CASE x END; B", "C"], False),
+        ([], True),
+    ],
+)
+def test_only_statements_that_come_apart_again_are_sent_together(texts: list[str], joinable: bool) -> None:
+    assert Prepared(texts, POSTGRESQL).joinable is joinable
+
+
+@DIALECTS
+@given(st.lists(st.text("ab{}'\"$;- {{name}}")), st.text("a'\"\\"))
+def test_prepared_statements_are_filled_like_others(dialect: Dialect, texts: list[str], name: str) -> None:
+    values = {"name": name}
+    texts = [text + "'{{name}}'" for text in texts]
+    try:
+        expected = [fill(text, values, dialect) for text in expand(texts, dialect)]
+    except DatabaseError:
+        with pytest.raises(DatabaseError):
+            Prepared(texts, dialect).fill(values)
+    else:
+        assert Prepared(texts, dialect).fill(values) == expected
