@@ -36,6 +36,9 @@ _encode = msgspec.json.Encoder(enc_hook=encode_hook).encode
 PARTS = 4096
 SHORT = 1024
 
+#: Operations whose answers come again.
+REPEATED = frozenset({Operation.READ, Operation.LIST})
+
 _ROOT = NamespaceBlock()
 _NOBODY = Identity()
 #: The classes of refusals whose true reason the client is not told.
@@ -225,7 +228,7 @@ class Formatter:
         for key, value in request.data.items():
             if type(value) is not str and key in raw:
                 # The body's own text has the numbers as they were written.
-                value = parse_raw(raw[key])
+                value = raw[key]
             hidden[key] = conceal(value, self.salt, keys, free=key in keys, numbers=True)
         return hidden
 
@@ -241,7 +244,7 @@ class Formatter:
         if mount is None or exchange.error is not None or response is None or not response.plain:
             return _encode(self._response(exchange))
         request, text = exchange.request, response.text
-        if len(text) > SHORT:
+        if len(text) > SHORT or request.operation not in REPEATED:
             return _encode(self._response(exchange))
         # One path's answers with the same text are of the same kinds, and so hide the same.
         key = (request.path, mount.accessor, request.operation, exchange.non_hmac_response_keys, text)
