@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from strongroom.cli import mounts, output
-from strongroom.cli.command import Command, Group, exactly
+from strongroom.cli import auth_insight, mounts, output
+from strongroom.cli.command import Command, Group, at_least, exactly
 from strongroom.cli.data import clean_path, mount_path
 from strongroom.cli.flags import Flag
 from strongroom.cli.run import Run
@@ -93,6 +93,62 @@ COMMANDS: tuple[Command | Group, ...] = (
         "auth",
         "Interact with auth methods",
         (
+            Command(
+                "doctor",
+                "Explain why a login fails",
+                auth_insight.doctor,
+                usage="[options] PATH",
+                about="""
+Goes through the steps of a login at the auth method at PATH, with as much as is
+given, and tells what each of them finds. No token is made, no use of a secret
+id is spent, and nothing that is secret is shown.
+
+    $ {prog} auth doctor approle -role-id=... -secret-id=@secret-id
+    $ {prog} auth doctor kubernetes -role=app -jwt=@token -remote-address=10.1.2.3
+    $ {prog} auth doctor userpass -username=ann
+
+It needs "update" and "sudo" on sys/auth-doctor/PATH. The exit code is 0 if
+nothing would stop the login, and 2 if something does.
+""",
+                flags=auth_insight.EVIDENCE,
+                arity=at_least(1),
+                flags_anywhere=True,
+            ),
+            Command(
+                "last-logins",
+                "Tell when roles and users have logged in last",
+                auth_insight.last_logins,
+                usage="[options] PATH",
+                about="""
+Lists the roles and users that have logged in at the auth method at PATH, each
+with its last login.
+
+    $ {prog} auth last-logins approle
+    $ {prog} auth last-logins -role=ci approle
+""",
+                flags=(Flag("role", "Only this role or user."),),
+                arity=exactly(1),
+                flags_anywhere=True,
+            ),
+            Command(
+                "search-secret-ids",
+                "Find AppRole secret ids by their metadata",
+                auth_insight.search_secret_ids,
+                usage="[options] ROLE [K=V...]",
+                about="""
+Finds the secret ids of an AppRole role by their metadata, and prints their
+accessors. "*" in a value stands for anything.
+
+    $ {prog} auth search-secret-ids ci team=payments host=build-*
+    $ {prog} auth search-secret-ids -path=machines ci
+""",
+                flags=(
+                    Flag("limit", "Most secret ids to print.", "int", default="1000"),
+                    Flag("path", "Where the method is enabled.", default="approle"),
+                ),
+                arity=at_least(1),
+                flags_anywhere=True,
+            ),
             Command(
                 "enable",
                 "Enable an auth method",

@@ -67,6 +67,10 @@ def _write(run: Run) -> int:
     path, data = _path_and_data(run)
     with run.doing(f"Error writing data to {path}"):
         secret = run.client.write(path, data)
+    if secret is not None and (secret.auth or {}).get("mfa_requirement"):
+        from strongroom.cli.mfa import completed
+
+        secret = completed(run, run.client, secret)
     return output.show_written(run, secret, f"Success! Data written to: {path}")
 
 

@@ -106,7 +106,7 @@ class Command(NamedTuple):
     """A command that does something. `{prog}` in `about` is the program's name.
 
     `output` lists what it can do with an answer: "format", "field", "raw", "detailed". `http` gives it the flags of
-    a connection.
+    a connection. With `flags_anywhere` they may come after arguments, too.
     """
 
     name: str
@@ -118,6 +118,7 @@ class Command(NamedTuple):
     arity: Arity = exactly(0)
     output: tuple[str, ...] = ("format",)
     http: bool = True
+    flags_anywhere: bool = False
 
     def output_flags(self) -> tuple[Flag, ...]:
         """The flags about printing."""

@@ -185,7 +185,7 @@ _ARGUMENTS: dict[tuple[str, int], Callable[[Run, str], Iterable[str]]] = {
     **{(f"secrets {name}", 0): _engines for name in ("disable", "tune")},
     ("secrets move", -1): _engines,
     ("secrets enable", 0): _kinds,
-    **{(f"auth {name}", 0): _methods for name in ("disable", "tune", "help")},
+    **{(f"auth {name}", 0): _methods for name in ("disable", "tune", "help", "doctor", "last-logins")},
     **{(f"policy {name}", 0): _policies for name in ("read", "write", "delete")},
     ("policy explain", 0): _paths,
     ("token capabilities", -1): _paths,

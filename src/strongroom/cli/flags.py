@@ -135,15 +135,22 @@ def by_name(flags: tuple[Flag, ...]) -> dict[str, Flag]:
     return {name: flag for flag in flags for name in (flag.name, *flag.aliases)}
 
 
-def parse(flags: tuple[Flag, ...], words: list[str]) -> tuple[Values, list[str]]:
-    """Take the flags before the first argument; returns the values and the arguments; raises `FlagError`."""
+def parse(flags: tuple[Flag, ...], words: list[str], *, anywhere: bool = False) -> tuple[Values, list[str]]:
+    """Take the flags before the first argument, or `anywhere`; returns the values and the arguments.
+
+    Raises:
+        FlagError: a flag is unknown or has a wrong value.
+    """
     known = by_name(flags)
     values = Values(known)
-    rest = list(words)
+    rest, arguments = list(words), list[str]()
     while rest:
         word = rest[0]
         if len(word) < 2 or word[0] != "-":
-            break
+            if not anywhere:
+                break
+            arguments.append(rest.pop(0))
+            continue
         rest.pop(0)
         if word == "--":
             break
@@ -154,7 +161,7 @@ def parse(flags: tuple[Flag, ...], words: list[str]) -> tuple[Values, list[str]]
         if flag is None:
             raise _unknown(name, known)
         _set(values, flag, name, text if equals else None, rest)
-    return values, rest
+    return values, arguments + rest
 
 
 def _unknown(name: str, known: dict[str, Flag]) -> FlagError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from strongroom.cli import output
+from strongroom.cli import mfa, output
 from strongroom.cli.command import ANY, Command, Group, Refused
 from strongroom.cli.data import clean_path, parse_words
 from strongroom.cli.flags import Flag
@@ -106,15 +106,33 @@ def _login(run: Run) -> int:
         run.field = "token"
     client = run.anonymous()
     with run.doing("Error authenticating"):
+        mfa.ask_missing(run, client)
         secret = log_in(run, client, mount, given)
     if secret is None:
         raise Refused("Vault returned an empty secret", 2)
+    secret = mfa.completed(run, client, secret)
+    if mfa.requirement(secret) is not None:
+        return _wait(run, secret)
     if secret.wrap_info is not None:
         return output.show(run, secret)
     if not (secret.auth or {}).get("client_token"):
         raise Refused("Error authenticating: the answer has no token. Is this path an auth method?", 2)
     _keep(run, secret, store=not (run.flags.bool("no-store") or token_only), quiet=token_only)
     return _print(run, secret)
+
+
+def _wait(run: Run, secret: Secret) -> int:
+    """The login waits for a second factor that nobody could be asked for."""
+    hint = (
+        "Bring it along with -mfa=METHOD:PASSCODE, or end the login within five minutes with\n"
+        f'"{run.prog} write sys/mfa/validate mfa_request_id=... mfa_payload=@FILE".'
+    )
+    if run.field or run.flags.bool("no-print"):
+        raise Refused("The login needs a second factor", 2, hint)
+    output.show_secret(run, secret)
+    if run.table:
+        run.ui.warn(f"\nThe login needs a second factor. {hint}")
+    return 0
 
 
 def _given(run: Run, method: str) -> dict[str, Any]:
@@ -183,6 +201,12 @@ Without -method the argument is a token; without an argument it is asked for.
 port, callbackhost, callbackport, listenaddress and skip_browser=true.
 
     $ {prog} login -method=oidc role=people
+
+If the login needs a second factor, its passcode is asked for. -mfa brings it
+along: the id or the name of the method, and the passcode, which is asked for
+if it is left out.
+
+    $ {prog} login -method=userpass -mfa=phone:123456 username=ann
 """,
         flags=(
             Flag("method", "Auth method: " + ", ".join(sorted(_METHODS)) + ".", default="token"),

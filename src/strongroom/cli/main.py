@@ -114,7 +114,7 @@ def _start(
     if format_name not in FORMATS:
         raise Refused(f"Invalid output format: {format_name}")
     known = command.all_flags()
-    values, arguments = flags.parse(known, words)
+    values, arguments = flags.parse(known, words, anywhere=command.flags_anywhere)
     if format_name == "raw" and "raw" not in command.output:
         raise Refused("This command does not support the -format=raw option.")
     for name in shown_instead:

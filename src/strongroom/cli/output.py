@@ -156,6 +156,10 @@ def _lease_rows(secret: Secret) -> list[tuple[str, str]]:
 def _auth_rows(auth: dict[str, Any] | None) -> list[tuple[str, str]]:
     if auth is None:
         return []
+    if needs := mapping(auth.get("mfa_requirement")):
+        from strongroom.cli.mfa import rows
+
+        return rows(needs)
     duration = whole(auth.get("lease_duration"))
     metadata = mapping(auth.get("metadata")) or {}
     return [

@@ -16,6 +16,7 @@ SUDO_PATHS = (
     "pki/root/sign-self-issued",
     "sys/audit",
     "sys/audit/*",
+    "sys/auth-doctor/*",
     "sys/auth/*",
     "sys/config/auditing/*",
     "sys/config/cors",

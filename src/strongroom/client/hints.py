@@ -21,6 +21,10 @@ _TRANSPORT = {
 }
 
 
+_MFA = "The second factor may be what is wrong: a passcode counts once, and only for a short time."
+_LOGIN = 'The server\'s log has the reason. Operators find it with "strongroom auth doctor", too.'
+
+
 def hint_for(error: ClientError, settings: Settings) -> str:
     """A hint, or "" when there is nothing sensible to say."""
     if error.hint:
@@ -48,6 +52,8 @@ def _response_hint(error: ResponseError, settings: Settings) -> str:
         return 'Initialize the server once with "vault operator init".'
     if error.status == 403 and not settings.token and "/login" not in error.url:
         return 'No token was sent. Log in with "vault login", or set VAULT_TOKEN.'
+    if error.status == 403 and not settings.token and "permission denied" in texts:
+        return _LOGIN if not settings.mfa else _MFA
     if error.errors == ["permission denied"]:
         return 'The server does not know this token: it expired, was revoked, or belongs elsewhere. See "vault login".'
     if error.status == 403 and "permission denied" in texts:
