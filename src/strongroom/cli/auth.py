@@ -104,7 +104,7 @@ given, and tells what each of them finds. No token is made, no use of a secret
 id is spent, and nothing that is secret is shown.
 
     $ {prog} auth doctor approle -role-id=... -secret-id=@secret-id
-    $ {prog} auth doctor kubernetes -role=app -jwt=@token -remote-address=10.1.2.3
+    $ {prog} auth doctor kubernetes -role=app -jwt=@token
     $ {prog} auth doctor userpass -username=ann
 
 It needs "update" and "sudo" on sys/auth-doctor/PATH. The exit code is 0 if
