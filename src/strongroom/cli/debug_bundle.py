@@ -29,6 +29,8 @@ from strongroom.client.files import replace_file
 _SECOND = 10**9
 _MIN_INTERVAL = 1.0
 _LOG = "vault.log"
+_HEALTH = "sys/health"
+_STATES = ("standbycode", "sealedcode", "uninitcode", "drsecondarycode", "performancestandbycode")
 _LOG_FORMATS = ("standard", "json")
 
 
@@ -47,7 +49,7 @@ TARGETS = {
     "metrics": Target("metrics.json", {"": "sys/metrics"}, often=True),
     "replication-status": Target("replication_status.json", {"": "sys/replication/status"}),
     "requests": Target("requests.json", {"requests": "sys/in-flight-req"}),
-    "server-status": Target("server_status.json", {"health": "sys/health", "seal": "sys/seal-status"}),
+    "server-status": Target("server_status.json", {"health": _HEALTH, "seal": "sys/seal-status"}),
 }
 #: Gathered in other ways, or not at all.
 _OTHERS = ("log", "pprof")
@@ -71,6 +73,8 @@ def debug(run: Run) -> int:
         raise Refused("debug sends many requests: there is not one to show")
     moment = datetime.now(UTC)
     plan = _plan(run, moment)
+    with run.client.preliminary(), run.doing("Error reaching the server"):
+        health(run.client)  # a server that is not there has nothing to gather
     _announce(run, plan)
     folder = plan.output.with_name(f".{plan.output.name}.partial") if plan.compress else plan.output
     try:
@@ -96,6 +100,11 @@ def debug(run: Run) -> int:
         run.ui.warn(f"{len(capture.errors)} things could not be gathered: see index.json")
     run.ui.out(f"Success! Bundle written to: {plan.output}")
     return 0
+
+
+def health(client: Client) -> dict[str, Any]:
+    """The server's health, which is an answer and no error in whatever state it is."""
+    return client.get_json(_HEALTH, dict.fromkeys(_STATES, "200"))
 
 
 def _plan(run: Run, moment: datetime) -> Plan:
@@ -247,7 +256,7 @@ class Capture:
                 self._fail(name, f"{path}: {_in_one_line(error)}")
                 failed += 1
                 continue
-            if path == "sys/health":
+            if path == _HEALTH:
                 self._version = str(answer.get("version") or "")
             entry |= {key: answer} if key else answer
         if failed < len(target.paths):
@@ -255,10 +264,9 @@ class Capture:
         self._say(f"{moment} [WARN]  {name} is not complete" if failed else f"{moment} [INFO]  captured {name}")
 
     def _read(self, path: str) -> dict[str, Any]:
-        # Whatever state the server is in, its health is to be known: 200 for all of them.
-        codes = ("standbycode", "sealedcode", "uninitcode", "drsecondarycode", "performancestandbycode")
-        params = dict.fromkeys(codes, "200") if path == "sys/health" else None
-        answer = self._run.client.get_json(path, params)
+        if path == _HEALTH:
+            return health(self._run.client)
+        answer = self._run.client.get_json(path)
         data = answer.get("data")
         return data if isinstance(data, dict) and "request_id" in answer else answer
 

@@ -165,6 +165,10 @@ class TestDebug:
         assert json.loads((folder / "config.json").read_text())[0]["config"] == {"log_level": "info"}
         assert json.loads((folder / "server_status.json").read_text())[0]["seal"] == {"sealed": False}
 
+    def test_a_server_that_is_not_there_is_an_error_at_once(self, vault: Vault, tmp_path: Path) -> None:
+        result = vault("debug", f"-output={tmp_path / 'out'}", VAULT_ADDR="http://127.0.0.1:1")
+        assert (result.code, listed(tmp_path)) == (2, [])
+
     @pytest.mark.usefixtures("all_answers")
     def test_without_compression_it_is_a_folder(self, vault: Vault, tmp_path: Path) -> None:
         result = vault("debug", "-duration=0", "-compress=false", f"-output={tmp_path / 'out'}", "-target=host")
@@ -190,7 +194,8 @@ class TestDebug:
         assert vault("debug", f"-output={tmp_path / 'out'}", *words).code == 1
         assert listed(tmp_path) == []
 
-    def test_nothing_is_written_over(self, vault: Vault, tmp_path: Path) -> None:
+    def test_nothing_is_written_over(self, server: FakeServer, vault: Vault, tmp_path: Path) -> None:
+        server.answers[HEALTH] = (200, {})
         (tmp_path / "there.tar.gz").write_text("mine")
         result = vault("debug", f"-output={tmp_path / 'there'}")
         assert result.code == 1
