@@ -73,7 +73,7 @@ def revoked() -> bytes:
         (b64(bytes(MAX_KEY_BYTES + 1)), "it is longer than 256 KiB"),
     ],
     # The keys are new each time, and workers must agree on the tests' names.
-    ids="base64 ascii empty junk cut two private armored revoked bare long".split(),
+    ids=["base64", "ascii", "empty", "junk", "cut", "two", "private", "armored", "revoked", "bare", "long"],
 )
 def test_what_cannot_be_encrypted_for_is_refused(text: str, problem: str) -> None:
     with pytest.raises(CryptoError) as caught:
