@@ -16,8 +16,14 @@ from strongroom.identity import (
     lookup,
     mfa_enforcements,
     mfa_secrets,
+    oidc_assignments,
+    oidc_authorize,
+    oidc_clients,
+    oidc_exchange,
     oidc_keys,
+    oidc_providers,
     oidc_roles,
+    oidc_scopes,
     oidc_tokens,
 )
 from strongroom.identity.engine import identity
@@ -32,8 +38,14 @@ __all__ = [
     "lookup",
     "mfa_enforcements",
     "mfa_secrets",
+    "oidc_assignments",
+    "oidc_authorize",
+    "oidc_clients",
+    "oidc_exchange",
     "oidc_keys",
+    "oidc_providers",
     "oidc_roles",
+    "oidc_scopes",
     "oidc_tokens",
 ]
 

@@ -13,6 +13,7 @@ from strongroom.core.context import SystemContext
 from strongroom.errors import BadRequest, NotFound
 from strongroom.identity.engine import given, identity
 from strongroom.identity.oidc_model import DAY, DEFAULT, KEY, LOCK, NamedKey, RingKey, load_key, roles_of
+from strongroom.identity.oidc_provider_model import clients
 from strongroom.identity.oidc_signing import ALGORITHMS, generate
 
 NANO: Final = 1_000_000_000
@@ -85,7 +86,7 @@ async def write_key(ctx: SystemContext, args: KeyArgs) -> None:
 
 @identity.delete("oidc/key/{name}")
 async def delete_key(ctx: SystemContext, args: KeyName) -> None:
-    """Delete a named key that no role uses."""
+    """Delete a named key that neither a role nor a client uses."""
     if args.name == DEFAULT:
         raise BadRequest("deletion of the default key is not allowed")
     await ctx.lock(LOCK, args.name)
@@ -93,6 +94,12 @@ async def delete_key(ctx: SystemContext, args: KeyName) -> None:
     if users:
         raise BadRequest(
             f'unable to delete key "{args.name}" because it is currently referenced by these roles: {", ".join(users)}'
+        )
+    holders = [client.name for client in await clients(ctx) if client.key == args.name]
+    if holders:
+        raise BadRequest(
+            f'unable to delete key "{args.name}" because it is currently referenced by these clients: '
+            + ", ".join(holders)
         )
     ctx.storage.delete(KEY + args.name)
 

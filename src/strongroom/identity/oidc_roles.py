@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any
 
 from msgspec.structs import replace
@@ -15,7 +13,7 @@ from strongroom.core.context import SystemContext
 from strongroom.errors import BadRequest, NotFound
 from strongroom.identity.engine import given, identity
 from strongroom.identity.oidc_model import DAY, ROLE, Role, load_key, roles_of
-from strongroom.identity.oidc_template import check
+from strongroom.identity.oidc_template import check, decoded
 
 
 class RoleName(Args):
@@ -62,7 +60,7 @@ async def write_role(ctx: SystemContext, args: RoleArgs) -> None:
     if args.client_id:
         changes["client_id"] = args.client_id
     if "template" in args.given:
-        changes["template"] = _decoded(args.template)
+        changes["template"] = decoded(args.template)
         if changes["template"]:
             check(changes["template"])
     role = replace(role, **changes)
@@ -74,13 +72,6 @@ async def write_role(ctx: SystemContext, args: RoleArgs) -> None:
     if role.ttl > key.verification_ttl:
         raise BadRequest("a role's token ttl cannot be longer than the verification_ttl of the key it references")
     ctx.storage.store(ROLE + role.name, role)
-
-
-def _decoded(template: str) -> str:
-    try:
-        return base64.b64decode(template, validate=True).decode()
-    except (binascii.Error, ValueError):
-        return template
 
 
 @identity.delete("oidc/role/{name}")

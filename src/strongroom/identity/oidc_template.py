@@ -7,6 +7,8 @@ Source: Vault's documentation of identity tokens.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from typing import Any, Final
 
@@ -22,10 +24,27 @@ _VARIABLE = re.compile(r"\{\{\s*([^{}\s]+)\s*\}\}")
 _ALIAS: Final = "identity.entity.aliases."
 
 
+def decoded(template: str) -> str:
+    """A template that may have been sent in base64."""
+    try:
+        return base64.b64decode(template, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return template
+
+
 def check(template: str) -> None:
     """Refuse a template that no token could be made from; raises `BadRequest`."""
     if len(template) > MOST_CHARS:
         raise BadRequest(f"the template is longer than {MOST_CHARS} characters")
+    for name in names_of(template):
+        if name in RESTRICTED:
+            raise BadRequest(f'top level key "{name}" not allowed. Restricted keys: {", ".join(RESTRICTED)}')
+
+
+def names_of(template: str) -> list[str]:
+    """The names of a template's claims; raises `BadRequest` for what is no template."""
+    if not template:
+        return []
     filled = _VARIABLE.sub(lambda match: msgspec.json.encode(_sample(match[1])).decode(), template)
     try:
         claims = msgspec.json.decode(filled)
@@ -36,9 +55,7 @@ def check(template: str) -> None:
         ) from None
     if not isinstance(claims, dict):
         raise BadRequest("error parsing template JSON: it is no object")
-    for name in claims:
-        if name in RESTRICTED:
-            raise BadRequest(f'top level key "{name}" not allowed. Restricted keys: {", ".join(RESTRICTED)}')
+    return list(claims)
 
 
 def fill(template: str, view: EntityView, now: int) -> dict[str, Any]:

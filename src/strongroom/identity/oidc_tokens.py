@@ -54,12 +54,18 @@ async def read_config(ctx: SystemContext) -> dict[str, Any]:
 @identity.write("oidc/config")
 async def write_config(ctx: SystemContext, args: ConfigArgs) -> Response:
     """Say who issues the tokens."""
-    if args.issuer and not _is_origin(args.issuer):
+    if args.issuer:
+        check_issuer(args.issuer)
+    ctx.storage.store(CONFIG, Config(args.issuer))
+    return Response(warnings=[EXPLICIT] if args.issuer else [])
+
+
+def check_issuer(issuer: str) -> None:
+    """Refuse an issuer that is more, or less, than scheme, host and port; raises `BadRequest`."""
+    if not _is_origin(issuer):
         raise BadRequest(
             "invalid issuer, which must include only a scheme, host, and optional port (e.g. https://example.com:8200)"
         )
-    ctx.storage.store(CONFIG, Config(args.issuer))
-    return Response(warnings=[EXPLICIT] if args.issuer else [])
 
 
 def _is_origin(text: str) -> bool:

@@ -68,6 +68,11 @@ path "identity/entity/id/{{identity.entity.id}}" {
 path "identity/entity/name/{{identity.entity.name}}" {
     capabilities = ["read"]
 }
+
+# Log in at a tool through an OpenID provider. The tool's assignments say whom it lets in.
+path "identity/oidc/provider/+/authorize" {
+    capabilities = ["read", "update"]
+}
 """
 
 # Recorded to the letter: tools compare it.
