@@ -24,6 +24,7 @@ from strongroom.core.log_levels import LEVELS
 from strongroom.errors import ConfigError, StorageError
 from strongroom.pipeline import handle
 from strongroom.server import process
+from strongroom.server.consent import consent
 from strongroom.server.edge import Edge
 from strongroom.server.listeners import Bound
 from strongroom.server.logging import Log
@@ -153,6 +154,7 @@ class Server:
         return Edge(
             partial(handle, core),
             streams=streams,
+            pages=consent,
             watch=partial(_log_request, level) if level is not None else None,
             origins=lambda: core.live.cors if core.live is not None else None,
             headers=headers,
