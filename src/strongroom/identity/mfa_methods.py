@@ -47,9 +47,9 @@ class TotpArgs(MethodId):
 
 
 class KindArgs(Args):
-    """A kind of methods."""
+    """A kind of methods, or one of them: they stand in the same place of a path."""
 
-    kind: str = field("What the methods are.")
+    kind: str = field("What the methods are; to read one, its id.")
 
 
 class OtherArgs(KindArgs):
@@ -79,10 +79,10 @@ def _listed(methods: list[Method]) -> dict[str, Any]:
     return {"keys": [method.id for method in methods], "key_info": {method.id: shown(method) for method in methods}}
 
 
-@identity.read("mfa/method/{method_id}")
-async def read_any(ctx: SystemContext, args: MethodId) -> dict[str, Any]:
-    """Read a method of any kind."""
-    return shown(_known(ctx, args.method_id))
+@identity.read("mfa/method/{kind}")
+async def read_any(ctx: SystemContext, args: KindArgs) -> dict[str, Any]:
+    """Read a method of any kind, by its id."""
+    return shown(_known(ctx, args.kind))
 
 
 @identity.read("mfa/method/totp/{method_id}")
