@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, event: h11.Request) -> None:
         self._begun, self.due = False, math.inf
-        if len(event.headers) > MAX_HEADERS:
+        if len(event.headers) > MAX_HEADERS or _length(event) > MAX_HEAD:
             self._refuse(431)
             return
         try:
@@ -375,6 +375,11 @@ class Wire:
             raw.append((b"connection", b"close"))
         raw.append((b"date", _date().encode()))
         return h11.Response(status_code=status, headers=raw)
+
+
+def _length(event: h11.Request) -> int:
+    """About how long a head was: h11 looks at that only while it is incomplete."""
+    return len(event.target) + sum([len(name) + len(value) for name, value in event.headers])
 
 
 _known: tuple[int, str] = (0, "")

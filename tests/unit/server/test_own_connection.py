@@ -1,0 +1,272 @@
+"""A connection of our own HTTP server, with a transport of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import h11
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strongroom.server.listeners import MAX_HEADERS
+from strongroom.server.own.connection import HIGH, Connection
+from strongroom.server.own.scope import BadTarget, Headers, Request
+from strongroom.server.own.server import Times
+from strongroom.server.site import ClientLeft
+
+
+class Transport:
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.closed = self.aborted = self.paused = False
+
+    def get_extra_info(self, name: str) -> Any:
+        return ("127.0.0.1", 5000) if name == "peername" else None
+
+    def write(self, data: bytes) -> None:
+        assert not self.is_closing(), "written after the end"
+        self.written += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def is_closing(self) -> bool:
+        return self.closed or self.aborted
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+
+class Server:
+    """What a connection needs of its server; the site says which body it got."""
+
+    times = Times(header=10, idle=300)
+    stopping = False
+
+    def __init__(self, *, reads: bool = True) -> None:
+        self.seen: list[tuple[str, str, bytes | None]] = []
+        self.reads = reads
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    async def site(self, request: Any, wire: Any, shown: Any) -> None:
+        body = None
+        try:
+            if self.reads:
+                body = await wire()
+        except ClientLeft:
+            wire.response_bytes(400, [], b"cut short")
+            return
+        self.seen.append((request.method, request.path, body))
+        wire.response_bytes(200, [("x", "y")], b"good")
+
+    def bring(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def opened(self, connection: Connection) -> None:
+        pass
+
+    def closed(self, connection: Connection) -> None:
+        pass
+
+
+def speak(*parts: bytes, server: Server | None = None) -> Transport:
+    """Bytes in, one part after the other, until the connection ends or nothing is left to say."""
+    server = server or Server()
+
+    async def main() -> Transport:
+        transport = Transport()
+        connection = Connection(server)  # type: ignore[arg-type]
+        connection.connection_made(transport)  # type: ignore[arg-type]
+        for part in parts:
+            if transport.is_closing():
+                break
+            connection.data_received(part)
+            while server.tasks and not transport.paused:
+                before = set(server.tasks)
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                if server.tasks == before:
+                    break
+        # What came together is answered one after the other.
+        for _ in range(20):
+            await asyncio.sleep(0)
+        connection.connection_lost(None)
+        await asyncio.gather(*server.tasks)
+        return transport
+
+    return asyncio.run(main())
+
+
+def statuses(written: bytes, methods: list[str]) -> list[int]:
+    """The statuses of well-formed answers; anything else fails."""
+    client, out = h11.Connection(h11.CLIENT), []
+    client.receive_data(written)
+    for method in methods:
+        client.send(h11.Request(method=method, target="/", headers=[("host", "a")]))
+        client.send(h11.EndOfMessage())
+        while True:
+            event = client.next_event()
+            if isinstance(event, h11.Response):
+                out.append(event.status_code)
+            elif isinstance(event, h11.EndOfMessage):
+                break
+            elif event in (h11.NEED_DATA, h11.PAUSED):
+                return out
+        if client.our_state is not h11.DONE:
+            break
+        client.start_next_cycle()
+    return out
+
+
+GET = b"GET /v1/a HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST /v1/b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+CHUNKED = b"PUT /v1/c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"
+PIECES = st.sampled_from(
+    [
+        GET,
+        POST,
+        CHUNKED,
+        b"GET ",
+        b"/v1/a",
+        b" HTTP/1.1\r\n",
+        b" HTTP/1.0\r\n",
+        b"Host: a\r\n",
+        b"Content-Length: 3\r\n",
+        b"Content-Length: -1\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: gzip\r\n",
+        b"Expect: 100-continue\r\n",
+        b"Connection: close\r\n",
+        b"Upgrade: h2c\r\nConnection: Upgrade\r\n",
+        b"\r\n",
+        b"\n",
+        b"0\r\n\r\n",
+        b"ffffffffffffffffffff\r\n",
+        b"\x16\x03\x01",
+        b"\x00",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ]
+)
+
+
+@given(st.lists(st.one_of(PIECES, st.binary(min_size=1, max_size=40)), max_size=12), st.booleans())
+@settings(max_examples=400, deadline=None)
+def test_whatever_comes_is_answered_in_http_or_the_connection_ends(parts: list[bytes], reads: bool) -> None:
+    transport = speak(*parts, server=Server(reads=reads))
+    answered = transport.written.replace(b"HTTP/1.1 100 \r\n\r\n", b"")
+    assert not answered or answered.startswith((b"HTTP/1.1 200 \r\n", b"HTTP/1.1 400 \r\n", b"HTTP/1.1 431 \r\n"))
+    assert b"HTTP/1.1 5" not in answered
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_requests_are_the_same_however_they_are_cut(data: st.DataObject) -> None:
+    stream = data.draw(st.lists(st.sampled_from([GET, POST, CHUNKED]), min_size=1, max_size=4))
+    text = b"".join(stream)
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(text) - 1), max_size=10)))
+    parts = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    server = Server()
+    transport = speak(*parts, server=server)
+    wanted = {GET: ("GET", "/v1/a", b""), POST: ("POST", "/v1/b", b"hello"), CHUNKED: ("PUT", "/v1/c", b"hello")}
+    assert server.seen == [wanted[one] for one in stream]
+    assert statuses(transport.written, [method for method, _, _ in server.seen]) == [200] * len(stream)
+    assert not transport.is_closing()
+
+
+def test_a_body_that_nobody_reads_is_not_taken_in_without_end() -> None:
+    async def main() -> None:
+        held = asyncio.Event()
+        server = Server()
+
+        async def site(request: Any, wire: Any, shown: Any) -> None:
+            await held.wait()
+            wire.response_bytes(200, [], b"%d" % len(await wire()))
+
+        server.site = site  # type: ignore[method-assign]
+        transport, part = Transport(), bytes(1 << 16)
+        connection = Connection(server)  # type: ignore[arg-type]
+        connection.connection_made(transport)  # type: ignore[arg-type]
+        connection.data_received(b"POST /v1/b HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (HIGH * 2))
+        sent = 0
+        while not transport.paused:
+            connection.data_received(part)
+            sent += len(part)
+        assert sent <= HIGH + len(part)
+        held.set()
+        while sent < HIGH * 2:
+            await asyncio.sleep(0)
+            if not transport.paused:
+                connection.data_received(part)
+                sent += len(part)
+        await asyncio.gather(*server.tasks)
+        assert transport.written.endswith(b"%d" % (HIGH * 2))
+
+    asyncio.run(main())
+
+
+def test_who_sends_requests_and_takes_no_answers_is_not_read_on() -> None:
+    async def main() -> None:
+        server, transport = Server(), Transport()
+        connection = Connection(server)  # type: ignore[arg-type]
+        connection.connection_made(transport)  # type: ignore[arg-type]
+        connection.pause_writing()
+        connection.data_received(GET * 3)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert len(server.seen) == 1
+        assert transport.paused
+        connection.resume_writing()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(server.seen) == 3
+
+    asyncio.run(main())
+
+
+def test_as_many_headers_as_are_allowed() -> None:
+    lines = b"A: b\r\n" * (MAX_HEADERS - 1)
+    assert speak(GET[:-2] + lines + b"\r\n").written.startswith(b"HTTP/1.1 200")
+    assert speak(GET[:-2] + lines + b"A: b\r\n\r\n").written.startswith(b"HTTP/1.1 431")
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        (b"/v1/a?b=c?d", "/v1/a", "b=c?d"),
+        (b"/v1/%D0%BA%2F", "/v1/к/", ""),
+        (b"/v1/%ff", "/v1/\ufffd", ""),
+        (b"/v1/a#b?c", "/v1/a", ""),
+        (b"http://a:1/v1/a?b", "/v1/a", "b"),
+        (b"https://a", "/", ""),
+        (b"//v1/a", "//v1/a", ""),
+        (b"*", "*", ""),
+    ],
+)
+def test_targets(target: bytes, path: str, query: str) -> None:
+    request = Request(h11.Request(method="GET", target=target, headers=[("Host", "a")]), "127.0.0.1:1")
+    assert (request.path, request.query_string) == (path, query)
+
+
+@pytest.mark.parametrize("target", [b"v1/a", b"a:1", b"ftp://a/b", b"http:///v1", b"http://[/v1", b"?a"])
+def test_targets_that_are_none(target: bytes) -> None:
+    with pytest.raises(BadTarget):
+        Request(h11.Request(method="GET", target=target, headers=[("Host", "a")]), "")
+
+
+def test_of_a_repeated_header_the_first_is_meant() -> None:
+    headers = Headers([(b"a", b"1"), (b"b", b"\xe9"), (b"a", b"2")])
+    assert (headers.get("a"), headers.get("b"), headers.get("c", "-")) == ("1", "é", "-")
+    assert list(headers.items()) == [("a", "1"), ("b", "é"), ("a", "2")]
