@@ -53,10 +53,10 @@ def _page(name: str, parts: list[str]) -> str:
 #: What the table says in words of its own; shown after the heading of a section.
 NOTES = {
     'listener "tcp"': """\
-May be repeated. `tls_cert_file` and `tls_key_file` are needed unless `tls_disable = true`. `tls_max_version`,
-`tls_cipher_suites` and `tls_client_ca_file` without `tls_require_and_verify_client_cert` are accepted and
-have no effect: TLS 1.2 and 1.3 with the library's modern suites are what is spoken, and clients are asked for
-certificates only where they are required. `proxy_protocol_behavior` is refused: have the proxy send
+May be repeated. `tls_cert_file` and `tls_key_file` are needed unless `tls_disable = true`. With `tls_client_ca_file`
+clients are asked for a certificate, and need one with `tls_require_and_verify_client_cert`. A listener that asks for
+one, or sets `tls_max_version = "tls12"` or `tls_cipher_suites`, speaks HTTP/1.1 only and is slower than the others.
+`proxy_protocol_behavior` is refused: have the proxy send
 `X-Forwarded-For`.
 """,
     'listener "unix"': """\
