@@ -57,6 +57,18 @@ FAILED = re.compile(r"^.*\[ERROR\].*(?:\n(?!\d{4}-).*)*", re.MULTILINE)
 #: What is answered in other forms than a JSON document: Prometheus' text, JSON in lines.
 OTHER_FORMS = frozenset({"get /sys/metrics", "get /sys/internal/counters/activity/export"})
 
+#: What refuses in the form of OAuth.
+OAUTH = frozenset(
+    f"{method} /identity/oidc/provider/{{name}}/{what}"
+    for method, what in (
+        ("get", "authorize"),
+        ("post", "authorize"),
+        ("post", "token"),
+        ("get", "userinfo"),
+        ("post", "userinfo"),
+    )
+)
+
 DEV = ("-dev", "-dev-root-token-id=root", "-dev-listen-address=127.0.0.1:{port}", "-dev-no-store-token")
 
 
@@ -188,6 +200,8 @@ def problem(operation: str, documented: Collection[str], status: int, content_ty
     except ValueError:
         return "not JSON"
     if status >= 400:
+        if operation in OAUTH and isinstance(decoded, dict) and isinstance(decoded.get("error"), str):
+            return ""
         errors = decoded.get("errors") if isinstance(decoded, dict) else None
         enveloped = isinstance(decoded, dict) and "request_id" in decoded
         texts = isinstance(errors, list) and all(isinstance(text, str) for text in errors)

@@ -40,6 +40,22 @@ _ERROR = {
 }
 
 
+_OAUTH_ERROR = {
+    "description": "A refusal in the form of RFC 6749, section 5.2, or a failure of the server's.",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "error": {"type": "string", "description": "The class of the refusal."},
+                    "error_description": {"type": "string", "description": "What is wrong, in words."},
+                },
+            }
+        }
+    },
+}
+
+
 def document(engines: Mapping[str, Engine[Any]]) -> dict[str, Any]:
     """Describe the engines, each at the path that it is mounted at."""
     return describe((mount, route) for mount, engine in engines.items() for route in engine.routes)
@@ -60,7 +76,7 @@ def describe(routes: Iterable[tuple[str, Route]]) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
         "paths": dict(sorted(paths.items())),
-        "components": {"responses": {"Error": _ERROR}},
+        "components": {"responses": {"Error": _ERROR, "OAuthError": _OAUTH_ERROR}},
     }
 
 
@@ -104,7 +120,7 @@ def _operation(mount: str, route: Route) -> dict[str, Any]:
         "operationId": "-".join(w for w in (verb, *words) if w),
         "tags": [mount.strip("/").partition("/")[0] or "root"],
         "responses": {status: {"description": _STATUSES[status]} for status in _statuses(route)}
-        | {"default": {"$ref": "#/components/responses/Error"}},
+        | {"default": {"$ref": "#/components/responses/" + ("OAuthError" if route.flags.oauth else "Error")}},
     }
     if not route.operation.writes:
         parameters = _query(route)

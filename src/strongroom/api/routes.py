@@ -65,6 +65,8 @@ class Flags:
     """Its `token`, else the request's own, must be an unspent wrapping token; that is judged before anything else."""
     request_entry_only: bool = False
     """The device or the token is gone by the time of the answer: only the request is audited."""
+    oauth: bool = False
+    """Its refusals have the form of OAuth's (RFC 6749, section 5.2)."""
     accepted: bool = False
     """May answer 202: the work goes on after the answer."""
     may_be_empty: bool = False

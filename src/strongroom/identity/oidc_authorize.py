@@ -63,7 +63,7 @@ class AuthorizeArgs(Args):
     request_uri: str = field("Not supported.")
 
 
-@identity.read("oidc/provider/{name}/authorize")
+@identity.read("oidc/provider/{name}/authorize", oauth=True)
 async def authorize(ctx: SystemContext, args: AuthorizeArgs) -> Response:
     """Let a client know who the caller is: the answer is a code for it, and the state."""
     try:
@@ -75,7 +75,7 @@ async def authorize(ctx: SystemContext, args: AuthorizeArgs) -> Response:
     return Response(bare={"code": code, "state": args.state})
 
 
-@identity.write("oidc/provider/{name}/authorize")
+@identity.write("oidc/provider/{name}/authorize", oauth=True)
 async def authorize_post(ctx: SystemContext, args: AuthorizeArgs) -> Response:
     """Let a client know who the caller is: the answer is a code for it, and the state."""
     return await authorize(ctx, args)

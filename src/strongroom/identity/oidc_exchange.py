@@ -48,7 +48,7 @@ class TokenArgs(Args):
     client_secret: str = field("The client's secret, unless the request has it so or the client is public.")
 
 
-@identity.write("oidc/provider/{name}/token", unauthenticated=True)
+@identity.write("oidc/provider/{name}/token", oauth=True, unauthenticated=True)
 async def exchange(ctx: SystemContext, args: TokenArgs) -> Response:
     """Redeem a code: the answer is an ID token and an access token."""
     try:
@@ -214,7 +214,7 @@ def half_hash(alg: str, text: str) -> str:
 # -- Userinfo ----------------------------------------------------------------------------------------------------------
 
 
-@identity.read("oidc/provider/{name}/userinfo", unauthenticated=True)
+@identity.read("oidc/provider/{name}/userinfo", oauth=True, unauthenticated=True)
 async def userinfo(ctx: SystemContext, args: ProviderName) -> Response:
     """The claims of who logged in, for an access token as the request's bearer token."""
     try:
@@ -227,7 +227,7 @@ async def userinfo(ctx: SystemContext, args: ProviderName) -> Response:
         return _refusal(ctx, args.name, e, headers)
 
 
-@identity.write("oidc/provider/{name}/userinfo", unauthenticated=True)
+@identity.write("oidc/provider/{name}/userinfo", oauth=True, unauthenticated=True)
 async def userinfo_post(ctx: SystemContext, args: ProviderName) -> Response:
     """The claims of who logged in, for an access token as the request's bearer token."""
     return await userinfo(ctx, args)
