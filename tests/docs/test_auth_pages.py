@@ -13,7 +13,7 @@ from tests.docs.test_commands import dev, shell, started
 PAGES = {
     "approle.md": ["sk-proj-1", "wrapping_token:", "secret_id_num_uses    1\n"],
     "userpass.md": ["token_meta_username", "by_namespace"],
-    "identity.md": ["token_policies", "merged_entity_ids", "\"id_token\":"],
+    "identity.md": ["token_policies", "merged_entity_ids", '"id_token":'],
 }
 
 
