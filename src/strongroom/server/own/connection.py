@@ -169,8 +169,6 @@ class Connection(asyncio.Protocol):
         else:
             self._wire = None
             self._go_on()
-        finally:
-            self._wire = None
 
     def _go_on(self) -> None:
         """After an answer: the next request, or the end."""
