@@ -41,14 +41,15 @@ class ManualClock(Clock):
 
 
 @functools.lru_cache(maxsize=256)
-def _second(second: int) -> str:
+def whole_second(second: int) -> str:
+    """A whole second of Unix time as RFC 3339 in UTC, without what says so at the end."""
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def rfc3339(ns: int) -> str:
     """Unix nanoseconds as RFC 3339 in UTC with nanoseconds and `Z`, trailing zeros cut as Go does."""
     seconds, fraction = divmod(ns, 1_000_000_000)
-    text = _second(seconds)
+    text = whole_second(seconds)
     return f"{text}.{fraction:09d}".rstrip("0").rstrip(".") + "Z"
 
 

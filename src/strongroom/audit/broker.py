@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 
 from strongroom.api.aside import aside
 from strongroom.audit.device import Device, reason_of
 from strongroom.audit.entry import Exchange
 from strongroom.audit.formatter import Formatter
-from strongroom.clock import Clock
+from strongroom.clock import Clock, whole_second
 from strongroom.errors import InternalError
 
 log = logging.getLogger("strongroom.audit")
@@ -40,8 +39,6 @@ class Broker:
         self.devices: tuple[Device, ...] = ()
         self.headers: dict[str, bool] = {}
         self._trouble: dict[str, _Trouble] = {}
-        self._second = -1
-        self._second_text = b""
 
     def add(self, device: Device) -> None:
         """Give a device every line from now on."""
@@ -57,7 +54,7 @@ class Broker:
     async def request(self, exchange: Exchange) -> None:
         """Record a request before it is acted on; raises `InternalError` if devices are enabled and none could."""
         if self.devices:
-            await self._record(exchange, Formatter.request)
+            await self._record(exchange, Formatter.request, self._now())
 
     def hold(self, exchange: Exchange) -> None:
         """Have the lines of a request that changes nothing written in one with those of its answer.
@@ -67,34 +64,33 @@ class Broker:
         exchange.held = self._now()
 
     async def release(self, exchange: Exchange) -> None:
-        """Write the lines that `hold` made: the request stores something after all. Raises as `request` does."""
+        """Write the lines that wait since `hold`: the request stores something after all. Raises as `request` does."""
         then, exchange.held = exchange.held, b""
-        await self._record(exchange, lambda formatter, same, headers, _: formatter.request(same, headers, then))
+        await self._record(exchange, Formatter.request, then)
 
     async def response(self, exchange: Exchange) -> None:
         """Record an outcome before the client hears of it; raises `InternalError` as `request` does."""
         if self.devices:
-            await self._record(exchange, Formatter.response)
+            await self._record(exchange, Formatter.response, self._now())
 
     async def test(self, device: Device, exchange: Exchange) -> None:
         """Write a device's first line; raises `OSError`."""
         await device.write(device.formatter.request(exchange, {}, self._now()))
 
-    async def _record(self, exchange: Exchange, make: Line) -> None:
-        now = self._now()
+    async def _record(self, exchange: Exchange, make: Line, time: bytes) -> None:
         recorded = False
         for device in self.devices:
             try:
                 form = device.formatter
                 if exchange.request.large:
-                    await device.write(await aside(make, form, exchange, self.headers, now))
+                    await device.write(await aside(make, form, exchange, self.headers, time))
                 elif not exchange.held:
-                    await device.write(make(form, exchange, self.headers, now))
+                    await device.write(make(form, exchange, self.headers, time))
                 elif device.joins:
-                    await device.write(form.both(exchange, self.headers, now))
+                    await device.write(form.both(exchange, self.headers, time))
                 else:
                     await device.write(form.held(exchange, self.headers))
-                    await device.write(make(form, exchange, self.headers, now))
+                    await device.write(make(form, exchange, self.headers, time))
             except OSError as e:
                 self._failed(device, reason_of(e))
             except Exception as e:
@@ -123,8 +119,5 @@ class Broker:
 
     def _now(self) -> bytes:
         second, fraction = divmod(self._clock.now_ns(), 1_000_000_000)
-        if second != self._second:
-            self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
-            self._second = second
         # All nine digits, unlike Go, so that lines sort as text.
-        return b"%b.%09dZ" % (self._second_text, fraction)
+        return b"%b.%09dZ" % (whole_second(second).encode(), fraction)

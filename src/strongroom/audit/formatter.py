@@ -25,15 +25,14 @@ from strongroom.audit.entry import (
     ResultsBlock,
     WrapBlock,
 )
-from strongroom.audit.hashing import Salt, conceal, expose, fields_of, parse_raw
+from strongroom.audit.hashing import Salt, conceal, expose, fields_of, parse, remember
 from strongroom.audit.jsonx import to_jsonx
 from strongroom.clock import rfc3339
 from strongroom.errors import MULTI, RequestError, UnsupportedOperation, UnsupportedPath
 
 _encode = msgspec.json.Encoder(enc_hook=encode_hook).encode
 
-#: How many parts of lines a device remembers, of each kind; how long an answer may be, in bytes.
-PARTS = 4096
+#: How long an answer may be that a device remembers, in bytes.
 SHORT = 1024
 
 #: Operations whose answers come again.
@@ -132,7 +131,7 @@ class Formatter:
         if known is None:
             block = _encode(self._request(Exchange(_bare(request, operation), mount, who), {}))
             known = _encode(self._auth(exchange)), block.removeprefix(b'{"id":"",').removesuffix(b"}")
-            _keep(self._parts, key, known)
+            remember(self._parts, key, known)
         auth, same = known
         rest = b""
         if request.data:
@@ -250,8 +249,7 @@ class Formatter:
         key = (request.path, mount.accessor, request.operation, exchange.non_hmac_response_keys, text)
         known = self._answers.get(key)
         if known is None:
-            known = _encode(self._response(exchange))
-            _keep(self._answers, key, known)
+            known = remember(self._answers, key, _encode(self._response(exchange)))
         return known
 
     def _response(self, exchange: Exchange) -> ResponseBlock:
@@ -320,12 +318,6 @@ class Formatter:
         )
 
 
-def _keep(known: dict[tuple[object, ...], Any], key: tuple[object, ...], part: Any) -> None:
-    if len(known) >= PARTS:
-        known.clear()
-    known[key] = part
-
-
 def _bare(request: Request, operation: Operation) -> Request:
     """A request of which only who asks for what is left."""
     return Request(id="", operation=operation, path="", token=request.token)
@@ -355,7 +347,7 @@ def _refusal(error: RequestError) -> Mapping[str, Any] | None:
 def _elide(data: Any) -> Any:
     """A list's answer with its names counted instead of told."""
     if isinstance(data, msgspec.Raw):
-        data = parse_raw(data)
+        data = parse(bytes(data))
     elif isinstance(data, msgspec.Struct):
         data = fields_of(data)
     if not isinstance(data, Mapping):

@@ -6,13 +6,10 @@ An object's members stand in the order of their names, each an element such as
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
-from strongroom.audit.hashing import NumberText
-
-_parse = json.JSONDecoder(parse_int=NumberText, parse_float=NumberText, parse_constant=NumberText).decode
+from strongroom.audit.hashing import NumberText, parse
 
 _SPECIAL = re.compile("[\"'&<>\\x00-\\x1f\\x7f-\\x84\\x86-\\x9f\\ud800-\\udfff\\ufffe\\uffff]")
 _ESCAPES = {'"': "&#34;", "'": "&#39;", "&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -21,7 +18,7 @@ _ALLOWED_CONTROLS = "\t\n\r"
 
 def to_jsonx(line: bytes) -> bytes:
     """Rewrite an entry, one JSON object, as the XML elements of its members, on one line."""
-    entry = _parse(line.decode())
+    entry = parse(line)
     return "".join(_element(entry[name], name) for name in sorted(entry)).encode()
 
 

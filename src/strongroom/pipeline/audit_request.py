@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from strongroom.audit.entry import Exchange, Identity
+from strongroom.audit.hashing import remember
 from strongroom.core.tokens import TokenEntry
 from strongroom.pipeline.call import Call
 
@@ -64,7 +65,5 @@ def _identity(call: Call, token: TokenEntry) -> Identity:
         issue_time=token.creation_ns,
         remaining_uses=call.uses_left,
     )
-    if len(known) >= IDENTITIES:
-        known.clear()
-    known[key] = token, who
+    remember(known, key, (token, who), IDENTITIES)
     return who
