@@ -17,14 +17,14 @@ import asyncio
 import base64
 import hashlib
 import logging
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from datetime import UTC, datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec.structs import replace
 
+from strongroom.api.gathered import CHUNK, Gathered
 from strongroom.errors import StorageError
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ FLUSH_SECONDS: Final = 10.0
 #: How many clients are remembered as counted, and how many may wait to be written.
 MOST_SEEN: Final = 200_000
 MOST_PENDING: Final = 20_000
-CHUNK: Final = 500
 
 
 class ActivityConfig(msgspec.Struct, frozen=True):
@@ -118,7 +117,8 @@ class Activity:
         #: The entities, and the policies of tokens without one, that need no note this month any more.
         self.seen: Container[Any] = Everyone()
         self._seen: set[Any] = set()
-        self._pending: dict[tuple[str, str], Use] = {}
+        #: By the client and the month: the first use counts.
+        self._notes: Gathered[tuple[str, str], Use] = Gathered(lambda earlier, _: earlier, MOST_PENDING)
         self._month = ""
         self._pruned = ""
         self._writing = asyncio.Lock()
@@ -140,7 +140,7 @@ class Activity:
     def apply(self, config: ActivityConfig) -> None:
         """Take over settings that are durable; what the current month had is gone when counting ends."""
         if self.config.counts and not config.counts:
-            self._pending.clear()
+            self._notes.forget(lambda _: True)
             self._live.tasks.spawn("forgetting this month's clients", lambda: self._forget(month_of(self._now())))
         self.config = config
         self._pruned = ""
@@ -148,7 +148,7 @@ class Activity:
 
     def note(self, token: TokenEntry) -> None:
         """A token is used by a client that is not in `seen`."""
-        if len(self._pending) >= MOST_PENDING:
+        if len(self._notes) >= MOST_PENDING:
             return  # storage does not keep up: it is noted when it comes again
         if len(self._seen) >= MOST_SEEN:
             self._seen.clear()
@@ -158,22 +158,18 @@ class Activity:
         now = self._now()
         mount = self._live.mounts.by_path(token.mount)
         use = Use(mount.entry.accessor if mount is not None else "", now)
-        self._pending.setdefault((client_of(token), month_of(now)), use)
-        if len(self._pending) == MOST_PENDING // 2:
+        self._notes.add((client_of(token), month_of(now)), use)
+        if len(self._notes) == MOST_PENDING // 2:
             self._live.tasks.wake(TASK)
 
     async def flush(self) -> None:
         """Write what waits."""
         async with self._writing:
-            while self._pending:
-                notes = dict(islice(self._pending.items(), CHUNK))
-                await self._write(notes)
-                for note in notes:
-                    self._pending.pop(note, None)
+            await self._notes.flush(self._write)
 
-    async def _write(self, notes: dict[tuple[str, str], Use]) -> None:
+    async def _write(self, notes: Mapping[tuple[str, str], Use]) -> None:
         tx = self._live.transaction()
-        for (client, month), use in notes.items():
+        for (client, month), use in list(notes.items()):  # some may be forgotten meanwhile
             known = await tx.load(CLIENT + client, Client) or Client({})
             if month not in known.months:
                 tx.store(CLIENT + client, Client({**known.months, month: use}))
