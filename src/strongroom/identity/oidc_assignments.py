@@ -11,6 +11,7 @@ from strongroom.api.fields import CommaList, Name
 from strongroom.core.context import SystemContext
 from strongroom.errors import BadRequest, NotFound
 from strongroom.identity.engine import identity
+from strongroom.identity.oidc_model import refuse_in_use
 from strongroom.identity.oidc_provider_model import (
     ALLOW_ALL,
     ASSIGNMENT,
@@ -78,9 +79,5 @@ async def delete_assignment(ctx: SystemContext, args: AssignmentName) -> None:
         raise BadRequest(f'deletion of assignment "{ALLOW_ALL}" not allowed')
     await hold(ctx)
     users = [client.name for client in await clients(ctx) if args.name in client.assignments]
-    if users:
-        raise BadRequest(
-            f'unable to delete assignment "{args.name}" because it is currently referenced by these clients: '
-            + ", ".join(users)
-        )
+    refuse_in_use("assignment", args.name, "clients", users)
     ctx.storage.delete(ASSIGNMENT + args.name)

@@ -12,7 +12,7 @@ from strongroom.api.fields import CommaList, Duration, Name
 from strongroom.core.context import SystemContext
 from strongroom.errors import BadRequest, NotFound
 from strongroom.identity.engine import given, identity
-from strongroom.identity.oidc_model import DAY, DEFAULT, KEY, LOCK, NamedKey, RingKey, load_key, roles_of
+from strongroom.identity.oidc_model import DAY, DEFAULT, KEY, LOCK, NamedKey, RingKey, load_key, refuse_in_use, roles_of
 from strongroom.identity.oidc_provider_model import clients
 from strongroom.identity.oidc_signing import ALGORITHMS, generate
 
@@ -90,17 +90,8 @@ async def delete_key(ctx: SystemContext, args: KeyName) -> None:
     if args.name == DEFAULT:
         raise BadRequest("deletion of the default key is not allowed")
     await ctx.lock(LOCK, args.name)
-    users = [role.name for role in await roles_of(ctx) if role.key == args.name]
-    if users:
-        raise BadRequest(
-            f'unable to delete key "{args.name}" because it is currently referenced by these roles: {", ".join(users)}'
-        )
-    holders = [client.name for client in await clients(ctx) if client.key == args.name]
-    if holders:
-        raise BadRequest(
-            f'unable to delete key "{args.name}" because it is currently referenced by these clients: '
-            + ", ".join(holders)
-        )
+    refuse_in_use("key", args.name, "roles", [one.name for one in await roles_of(ctx) if one.key == args.name])
+    refuse_in_use("key", args.name, "clients", [one.name for one in await clients(ctx) if one.key == args.name])
     ctx.storage.delete(KEY + args.name)
 
 

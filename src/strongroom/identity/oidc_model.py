@@ -10,12 +10,15 @@ in time), and those that have signed and still verify until they expire. It is m
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from strongroom.core.advertise import api_address
 from strongroom.core.context import SystemContext
+from strongroom.errors import BadRequest
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 CONFIG: Final = "oidc/config"
 KEY: Final = "oidc/key/"
@@ -87,10 +90,23 @@ async def load_key(ctx: SystemContext, name: str) -> NamedKey | None:
     return stored
 
 
+async def all_of(ctx: SystemContext, prefix: str, kind: type[S]) -> list[S]:
+    """All that is stored of a kind, by name."""
+    found = [await ctx.storage.load(prefix + name, kind) for name in await ctx.storage.list(prefix)]
+    return [one for one in found if one is not None]
+
+
 async def roles_of(ctx: SystemContext) -> list[Role]:
     """All roles, by name."""
-    found = [await ctx.storage.load(ROLE + name, Role) for name in await ctx.storage.list(ROLE)]
-    return [role for role in found if role is not None]
+    return await all_of(ctx, ROLE, Role)
+
+
+def refuse_in_use(what: str, name: str, by: str, users: list[str]) -> None:
+    """Refuse to delete what others of a kind, `by`, refer to; `users` are their names. Raises `BadRequest`."""
+    if users:
+        raise BadRequest(
+            f'unable to delete {what} "{name}" because it is currently referenced by these {by}: {", ".join(users)}'
+        )
 
 
 async def issuer_of(ctx: SystemContext) -> str:

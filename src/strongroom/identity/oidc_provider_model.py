@@ -13,14 +13,14 @@ stored. Whatever changes any of these holds one lock, since they refer to each o
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
 from strongroom.core.advertise import api_address
 from strongroom.core.context import SystemContext
 from strongroom.core.identity_view import EntityView
-from strongroom.identity.oidc_model import ANY, DAY, DEFAULT, PATH
+from strongroom.identity.oidc_model import ANY, DAY, DEFAULT, PATH, all_of
 
 ASSIGNMENT: Final = "oidc/assignment/"
 SCOPE: Final = "oidc/scope/"
@@ -31,8 +31,6 @@ ALLOW_ALL: Final = "allow_all"
 OPENID: Final = "openid"
 CONFIDENTIAL: Final = "confidential"
 PUBLIC: Final = "public"
-
-S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Assignment(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -135,12 +133,6 @@ async def client_by_id(ctx: SystemContext, client_id: str) -> Client | None:
         return None
     ref = await ctx.storage.load(CLIENT_ID + client_id, ClientRef)
     return await ctx.storage.load(CLIENT + ref.name, Client) if ref else None
-
-
-async def all_of(ctx: SystemContext, prefix: str, kind: type[S]) -> list[S]:
-    """All that is stored of a kind, by name."""
-    found = [await ctx.storage.load(prefix + name, kind) for name in await ctx.storage.list(prefix)]
-    return [one for one in found if one is not None]
 
 
 async def clients(ctx: SystemContext) -> list[Client]:

@@ -13,13 +13,13 @@ from strongroom.core.context import SystemContext
 from strongroom.core.identity_view import EntityView
 from strongroom.errors import BadRequest, NotFound
 from strongroom.identity.engine import given, identity
+from strongroom.identity.oidc_model import all_of, refuse_in_use
 from strongroom.identity.oidc_provider_model import (
     OPENID,
     PROVIDER,
     SCOPE,
     Provider,
     Scope,
-    all_of,
     hold,
     shown,
 )
@@ -91,11 +91,7 @@ async def delete_scope(ctx: SystemContext, args: ScopeName) -> None:
     users = [
         provider.name for provider in await all_of(ctx, PROVIDER, Provider) if args.name in provider.scopes_supported
     ]
-    if users:
-        raise BadRequest(
-            f'unable to delete scope "{args.name}" because it is currently referenced by these providers: '
-            + ", ".join(users)
-        )
+    refuse_in_use("scope", args.name, "providers", users)
     ctx.storage.delete(SCOPE + args.name)
 
 
