@@ -116,6 +116,8 @@ class Edge:
             replaced = each.server
             each.server = await self._serve(each.sock, new, secured)
             each.bound = Bound(new, each.bound.address, each.bound.url)
+            # Now, not when the task begins: it must not take a connection any more that comes after the reload.
+            replaced.site.retiring = True
             task = asyncio.create_task(self._retire(replaced))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
@@ -179,7 +181,6 @@ class Edge:
         return server
 
     async def _retire(self, server: Granian | Own) -> None:
-        server.site.retiring = True
         try:
             await asyncio.sleep(RETIRE_SECONDS)
         finally:
