@@ -137,15 +137,15 @@ class Site:
     async def __call__(self, scope: Scope, wire: Wire, certificates: Shown = None) -> None:
         """Answer one request. `certificates` are what the client showed of itself on its connection."""
         service = self._service
-        if not driven() and (task := asyncio.current_task()) is not None:
-            self.enter(task)
+        if not driven():
+            self.enter(_task())
         request_id = new_request_id()
         try:
             try:
                 answer = await self._answer(scope, wire, request_id, certificates or self._certificates)
             except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is None or not service.flights.is_overdue(task):
+                task = _task()
+                if not service.flights.is_overdue(task):
                     raise
                 task.uncancel()
                 answer = self._renderer.error(request_id, Unavailable("context deadline exceeded"))
@@ -159,9 +159,7 @@ class Site:
         finally:
             # Begun without one, it may have got a task on its way.
             if not driven():
-                task = asyncio.current_task()
-                assert task is not None
-                service.flights.leave(task)
+                service.flights.leave(_task())
 
     def enter(self, task: asyncio.Task[None]) -> None:
         """A request has a task: from here on it is under way, and may take only so long."""
@@ -169,9 +167,7 @@ class Site:
 
     async def _unlimited(self) -> None:
         await own_task()
-        task = asyncio.current_task()
-        assert task is not None
-        self._service.flights.unlimited(task)
+        self._service.flights.unlimited(_task())
 
     async def _answer(self, scope: Scope, wire: Wire, request_id: str, certificates: Shown) -> Answer:
         service, request = self._service, None
@@ -288,6 +284,13 @@ class Site:
             self._service.log.debug("request %s: the client left during its answer", request_id)
         except Exception as e:
             self._service.log.error("request %s: the answer broke off", request_id, exc_info=e)
+
+
+def _task() -> asyncio.Task[None]:
+    """The task of a request that has one."""
+    task = asyncio.current_task()
+    assert task is not None
+    return task
 
 
 async def _slices(parts: tuple[bytes, ...]) -> AsyncIterator[bytes]:
