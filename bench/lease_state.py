@@ -7,50 +7,22 @@ holds is gone before anything is measured.
 from __future__ import annotations
 
 import asyncio
-import base64
 import gc
 import json
 import pathlib
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from bench import outside
-from strongroom.app.compose import build_core
+from bench.state import Rows, opened
 from strongroom.clock import random_text
-from strongroom.config import load
-from strongroom.core.core import Core
 from strongroom.core.lease_model import LeaseEntry
 from strongroom.core.lease_store import LeaseStore
 from strongroom.core.live import Live
 from strongroom.core.token_model import TokenEntry
-from strongroom.storage.base import Batch
 
 NANO = 1_000_000_000
-
-#: Rows in one commit. They are written in the order of their keys, for a tree that is filled in any other order is
-#: written many times over.
-ROWS = 50_000
-
-
-@dataclass
-class Rows:
-    """Takes writes as a transaction does, and keeps them."""
-
-    values: dict[str, bytes] = field(default_factory=dict)
-
-    def put(self, key: str, value: bytes) -> None:
-        self.values[key] = value
-
-    def store(self, key: str, value: Any) -> None:
-        self.values[key] = msgspec.json.encode(value)
-
-    def delete(self, key: str) -> None:
-        self.values.pop(key, None)
 
 
 class Filler:
@@ -106,27 +78,6 @@ class Filler:
             )
         self.made += 1
 
-    async def write(self) -> None:
-        """Commit what was added."""
-        for part in _parts(self.rows.values):
-            await self.live.barrier.commit(Batch(part))
-        self.rows.values.clear()
-
-
-def _parts(values: dict[str, bytes]) -> Iterator[dict[str, bytes]]:
-    keys = sorted(values)
-    for at in range(0, len(keys), ROWS):
-        yield {key: values[key] for key in keys[at : at + ROWS]}
-
-
-async def opened(folder: pathlib.Path, key: str) -> Core:
-    """The server's inside, unsealed."""
-    outside.install()
-    config, _ = load([folder / "config.hcl"])
-    core = build_core(config)
-    await core.seal.unseal(base64.b64decode(key))
-    return core
-
 
 async def work(folder: pathlib.Path, orders: list[dict[str, Any]], key: str, owner: str) -> None:
     """Carry out orders: `count` entries that end evenly spread from `first` to `last`, seconds from the order on."""
@@ -144,7 +95,7 @@ async def work(folder: pathlib.Path, orders: list[dict[str, Any]], key: str, own
             for n in range(count):
                 at = first + (last - first) * n / count
                 filler.add(entry.key, begins + int(at * NANO))
-            await filler.write()
+            await filler.rows.write(live)
             print(json.dumps({"began": begins / NANO}), flush=True)
     finally:
         await core.close()
