@@ -63,20 +63,24 @@ class Http:
         if session is not None:
             await session.close()
 
-    async def get(self, url: str, *, ca_pem: str = "", headers: Mapping[str, str] | None = None) -> Fetched:
+    async def get(
+        self, url: str, *, ca_pem: str = "", headers: Mapping[str, str] | None = None, most: int = 0
+    ) -> Fetched:
         """Read an address, following a few redirects; headers stay with the first host.
+
+        At most `most` bytes are taken, MAX_BODY when it is 0.
 
         Raises:
             Unreachable: there is no answer, or it is not a 200.
         """
-        answer = await _in_time(url, self._get(url, ca_pem, headers))
+        answer = await _in_time(url, self._get(url, ca_pem, headers, most))
         if answer.status != 200:
             raise Unreachable(f"{shown(url)}: status {answer.status}")
         return answer
 
-    async def _get(self, url: str, ca_pem: str, headers: Mapping[str, str] | None) -> Fetched:
+    async def _get(self, url: str, ca_pem: str, headers: Mapping[str, str] | None, most: int) -> Fetched:
         for _ in range(MAX_REDIRECTS + 1):
-            answer = await self._call("GET", url, ca_pem, headers)
+            answer = await self._call("GET", url, ca_pem, headers, most=most)
             location = next((v for k, v in answer.headers.items() if k.lower() == "location"), "")
             if answer.status not in _REDIRECTS or not location:
                 return answer
@@ -91,15 +95,17 @@ class Http:
         headers: Mapping[str, str] | None = None,
         json: object = None,
         form: Mapping[str, str] | None = None,
+        raw: bytes | None = None,
     ) -> Fetched:
-        """Send an object or a form. Redirects are not followed: what is sent may be secret.
+        """Send an object, a form, or bytes. Redirects are not followed: what is sent may be secret.
 
         Raises:
             Unreachable: there is no answer. Any status is one.
         """
         if json is not None:
             headers = {"Content-Type": "application/json", **(headers or {})}
-        data = msgspec.json.encode(json) if json is not None else dict(form or {})
+            raw = msgspec.json.encode(json)
+        data = raw if raw is not None else dict(form or {})
         return await _in_time(url, self._call("POST", url, ca_pem, headers, data))
 
     async def _call(
@@ -109,6 +115,7 @@ class Http:
         ca_pem: str,
         headers: Mapping[str, str] | None,
         data: bytes | dict[str, str] | None = None,
+        most: int = 0,
     ) -> Fetched:
         import aiohttp
 
@@ -120,7 +127,7 @@ class Http:
             async with self._open().request(
                 method, url, headers=headers, data=data, allow_redirects=False, **tls
             ) as answer:
-                return Fetched(answer.status, answer.headers, await _body(answer))
+                return Fetched(answer.status, answer.headers, await _body(answer, most or MAX_BODY))
         except TimeoutError:
             raise Unreachable(f"{shown(url)}: no connection within {CONNECT_TIMEOUT:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as e:
@@ -202,12 +209,12 @@ def _redirected(url: str, location: str, headers: Mapping[str, str] | None) -> t
     return target, headers if same else None
 
 
-async def _body(answer: aiohttp.ClientResponse) -> bytes:
+async def _body(answer: aiohttp.ClientResponse, most: int) -> bytes:
     body = bytearray()
     async for chunk in answer.content.iter_chunked(1 << 16):
         body += chunk
-        if len(body) > MAX_BODY:
-            raise Unreachable(f"{shown(str(answer.url))}: the answer is longer than {MAX_BODY} bytes")
+        if len(body) > most:
+            raise Unreachable(f"{shown(str(answer.url))}: the answer is longer than {most} bytes")
     return bytes(body)
 
 

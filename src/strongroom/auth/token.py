@@ -213,7 +213,8 @@ async def renew_accessor(ctx: SystemContext, args: RenewAccessorArgs) -> Respons
         check_renewable(entry)
     except BadRequest:
         raise BadRequest(MULTI.format("invalid request")) from None
-    auth, warnings = await ctx.live.tokens.renew(entry, args.increment)
+    shown = ctx.request.certificates
+    auth, warnings = await ctx.live.tokens.renew(entry, args.increment, certificates=shown)
     return Response(auth=auth, warnings=warnings)
 
 
@@ -221,7 +222,7 @@ async def _renew(ctx: SystemContext, token: str, increment: int) -> Response:
     entry = await ctx.live.tokens.lookup(token)
     if entry is None:
         raise BadRequest("token not found")
-    auth, warnings = await ctx.live.tokens.renew(entry, increment, token)
+    auth, warnings = await ctx.live.tokens.renew(entry, increment, token, certificates=ctx.request.certificates)
     return Response(auth=auth, warnings=warnings)
 
 

@@ -6,7 +6,7 @@ brought a value is shown again, with the value in force. Source: Vault's documen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -165,3 +165,8 @@ def check(params: TokenParams) -> None:
 def truncation(params: TokenParams, mount_max: int) -> list[str]:
     """The warning for a maximum that the mount's own will cut, if it does."""
     return [TRUNCATED] if params.token_max_ttl > mount_max else []
+
+
+def policy_set(policies: Iterable[str]) -> list[str]:
+    """Policies as a set, for a renewal that only goes on while they are the same; `default` makes no difference."""
+    return sorted({policy.strip().lower() for policy in policies} - {"default", ""})

@@ -22,20 +22,26 @@ if TYPE_CHECKING:
     from strongroom.core.token_store import TokenStore
 
 #: The kind under which an auth method declares what renewing its tokens means (`Engine.renew`). The function gets a
-#: context whose request has `increment` (seconds) and `issue_time` (Unix nanoseconds) in its data, and what the login
-#: left in `Auth.internal`; it raises to refuse, or returns None or an `Auth` with the terms of now.
+#: context whose request has `increment` (seconds) and `issue_time` (Unix nanoseconds) in its data and the certificates
+#: of whom asks for the renewal, and what the login left in `Auth.internal`; it raises to refuse, or returns None or an
+#: `Auth` with the terms of now.
 RENEWER: Final = "token"
+Shown = tuple[bytes, ...] | None
 
 
-async def renew(live: Live, store: TokenStore, entry: TokenEntry, increment: int) -> tuple[TokenEntry, list[str]]:
+async def renew(
+    live: Live, store: TokenStore, entry: TokenEntry, increment: int, certificates: Shown
+) -> tuple[TokenEntry, list[str]]:
     """Renew a token by `increment` seconds, 0 for as long as it was last given.
+
+    `certificates` are what the client that asks showed of itself (`Request.certificates`).
 
     Raises:
         BadRequest: it cannot be renewed, or not any more.
         InternalError: its role is gone.
     """
     check_renewable(entry)
-    terms = await _terms(live, entry, increment)
+    terms = await _terms(live, entry, increment, certificates)
     warnings: list[str] = []
 
     def change(current: TokenEntry) -> TokenEntry | None:
@@ -61,7 +67,7 @@ def check_renewable(entry: TokenEntry) -> None:
         raise BadRequest("lease is not renewable")
 
 
-async def _terms(live: Live, entry: TokenEntry, increment: int) -> Terms:
+async def _terms(live: Live, entry: TokenEntry, increment: int, certificates: Shown) -> Terms:
     mount = live.mounts.by_path(entry.mount) or live.mounts.by_path(TOKEN_MOUNT)
     if mount is None:
         raise BadRequest("lease is not renewable")
@@ -77,7 +83,7 @@ async def _terms(live: Live, entry: TokenEntry, increment: int) -> Terms:
             )
         period, explicit = lesser(period, role.token_period), lesser(explicit, role.token_explicit_max_ttl)
     elif (renewer := mount.engine.renewers.get(RENEWER)) is not None:
-        now_known = await _ask(live, mount, renewer, entry, increment)
+        now_known = await _ask(live, mount, renewer, entry, increment, certificates)
         if now_known is not None:
             default, max_ttl = now_known.ttl, now_known.max_ttl
             period, explicit = now_known.period, now_known.explicit_max_ttl
@@ -85,8 +91,11 @@ async def _terms(live: Live, entry: TokenEntry, increment: int) -> Terms:
     return Terms(info.default_lease_ttl, info.max_lease_ttl, increment, default, max_ttl, explicit, period)
 
 
-async def _ask(live: Live, mount: Any, renewer: Any, entry: TokenEntry, increment: int) -> Auth | None:
+async def _ask(
+    live: Live, mount: Any, renewer: Any, entry: TokenEntry, increment: int, certificates: Shown
+) -> Auth | None:
     async def ask(ctx: Any) -> Any:
+        ctx.request.certificates = certificates
         ctx.request.data = {"increment": increment, "issue_time": entry.creation_ns}
         return await renewer(ctx, dict(entry.internal))
 

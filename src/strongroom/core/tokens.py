@@ -249,13 +249,17 @@ class Tokens:
 
     # -- Renewing and revoking --------------------------------------------------------------------------------------
 
-    async def renew(self, entry: TokenEntry, increment: int, token: str = "") -> tuple[Auth, list[str]]:
+    async def renew(
+        self, entry: TokenEntry, increment: int, token: str = "", *, certificates: tuple[bytes, ...] | None = None
+    ) -> tuple[Auth, list[str]]:
         """Renew a token, durably; the auth block has `token` as the client's token.
+
+        `certificates` are what the client that asks showed of itself, for methods that bind tokens to them.
 
         Raises:
             BadRequest: it cannot be renewed.
         """
-        renewed, warnings = await renew(self._live, self.store, entry, increment)
+        renewed, warnings = await renew(self._live, self.store, entry, increment, certificates)
         self._live.leases.due_at(renewed.expire_ns)
         auth = auth_of(renewed, token)
         auth.lease_duration = renewed.last_ttl

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from strongroom.api.args import field
 from strongroom.api.cidrs import within
 from strongroom.api.context import Context
 from strongroom.api.messages import Auth, Response
+from strongroom.auth.token_params import policy_set
 from strongroom.auth.userpass.engine import UserName, load_user, userpass
 from strongroom.auth.userpass.passwords import matches
 from strongroom.auth.userpass.users import MISSING
@@ -40,7 +40,7 @@ async def login(ctx: Context, args: LoginArgs) -> Response:
             display_name=user.name,
             alias_name=user.name,
             role=user.name,
-            internal={"username": user.name, "policies": _compared(user.token_policies)},
+            internal={"username": user.name, "policies": policy_set(user.token_policies)},
         )
     )
 
@@ -51,14 +51,9 @@ async def renew(ctx: Context, internal: dict[str, Any]) -> Auth:
     user = await load_user(ctx, internal.get("username", ""))
     if user is None:
         raise InternalError(MULTI.format("failed to renew entry: the user does not exist any more"))
-    if _compared(user.token_policies) != internal.get("policies", []):
+    if policy_set(user.token_policies) != internal.get("policies", []):
         raise InternalError(MULTI.format("failed to renew entry: policies have changed, not renewing"))
     return user.renewed(internal)
-
-
-def _compared(policies: Iterable[str]) -> list[str]:
-    """Policies as a set; `default` makes no difference."""
-    return sorted({policy.strip().lower() for policy in policies} - {"default", ""})
 
 
 async def _role_of(_: Context, path: str) -> str:
