@@ -25,13 +25,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bench import identity_state, load, report, servers
+from bench.identity_state import ROLE
 from bench.operations import LOGIN, NAMES, filling
 from bench.reads import READS, Reads
 
 FEW = 100
 #: Clients that log in at once.
 CLIENTS = 4
-AUDIENCE, ROLE = "bench", "person"
+AUDIENCE = "bench"
 USER, PASSWORD = "somebody", "correct horse battery staple"
 
 
@@ -52,7 +53,7 @@ class Side:
         self.folder.mkdir()
         self.server = servers.start(self.folder)
         unseal = servers.prepare(self.server, self.folder, audited=True)
-        _methods(self.server, key)
+        add_methods(self.server, key)
         self.token = servers.ordinary_token(self.server)
         asyncio.run(load.write_all(self.server.url, filling(self.token, NAMES), 4))
         self.server.stop()
@@ -73,7 +74,8 @@ class Side:
         return statistics.median(getattr(one, figure) for one in self.rounds[what])
 
 
-def _methods(server: servers.Server, key: Ed25519PrivateKey) -> None:
+def add_methods(server: servers.Server, key: Ed25519PrivateKey) -> None:
+    """Let people and `USER` log in."""
     pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     server.call("POST", "sys/auth/jwt", {"type": "jwt"})
     server.call("POST", "auth/jwt/config", {"jwt_validation_pubkeys": [pem], "jwt_supported_algs": ["EdDSA"]})

@@ -12,14 +12,20 @@ import json
 import pathlib
 import subprocess
 import sys
+from typing import Any
 
 from msgspec.structs import replace
 
 from bench.state import Rows, opened
 from strongroom.core.identity_entities import new_alias, new_entity, put_entity
 
-#: The mounts at which everybody has an alias.
-MOUNTS = ("auth/jwt/", "auth/userpass/")
+#: The role that people log in with.
+ROLE = "person"
+
+
+def known(name: str) -> dict[str, dict[str, str]]:
+    """The mounts at which everybody has an alias, each with the metadata that somebody's last login left there."""
+    return {"auth/jwt/": {"role": ROLE}, "auth/userpass/": {"username": name}}
 
 
 def person(n: int) -> str:
@@ -33,18 +39,19 @@ async def work(folder: pathlib.Path, key: str, count: int) -> None:
     try:
         live = core.live
         assert live is not None
-        mounts = [live.mounts.by_path(path) for path in MOUNTS]
         gc.disable()
         identity, rows, now = live.identity, Rows(), live.clock.now_ns()
+        tx: Any = rows
         for n in range(count):
-            entity = await new_entity(identity.salt, rows, now, f"Person {n}")  # type: ignore[arg-type]
-            aliases = tuple(
-                new_alias(now, person(n), mount.info.accessor, identity.factor(mount, person(n)))
-                for mount in mounts
-                if mount is not None
-            )
-            entity = replace(entity, aliases=aliases, metadata={"team": f"team-{n % 100}"})
-            await put_entity(identity.salt, rows, None, entity)  # type: ignore[arg-type]
+            aliases = []
+            for path, metadata in known(person(n)).items():
+                mount = live.mounts.by_path(path)
+                assert mount is not None
+                alias = new_alias(now, person(n), mount.info.accessor, identity.factor(mount, person(n)))
+                aliases.append(replace(alias, metadata=metadata))
+            entity = await new_entity(identity.salt, tx, now, f"Person {n}")
+            entity = replace(entity, aliases=tuple(aliases), metadata={"team": f"team-{n % 100}"})
+            await put_entity(identity.salt, tx, None, entity)
         await rows.write(live)
     finally:
         await core.close()

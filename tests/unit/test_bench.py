@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import pathlib
 from collections.abc import AsyncIterator
 
 import pytest
-from bench import report, transit
+from bench import identity, identity_state, report, servers, transit
 from bench.load import Figures, Shot, as_bytes, converse, write_all
 from bench.operations import filling, operations
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 def test_the_table_has_a_row_for_each_operation() -> None:
@@ -47,7 +49,14 @@ def test_figures_go_to_their_place(tmp_path: pathlib.Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("document", "begin"), [(report.DOCUMENT, report.BEGIN), (transit.DOCUMENT, transit.BEGIN)], ids=["all", "transit"]
+    ("document", "begin"),
+    [
+        (report.DOCUMENT, report.BEGIN),
+        (report.DOCUMENT, report.MARK.format("bench.database")),
+        (report.DOCUMENT, report.MARK.format("bench.identity")),
+        (transit.DOCUMENT, transit.BEGIN),
+    ],
+    ids=["all", "database", "identity", "transit"],
 )
 def test_the_document_has_that_place(document: pathlib.Path, begin: str) -> None:
     _, _, rest = document.read_text().partition(begin)
@@ -102,3 +111,27 @@ def test_a_refused_write_stops_the_filling() -> None:
                 await write_all(url, filling("t", 3), 1)
 
     asyncio.run(main())
+
+
+def test_many_people_are_stored_as_the_server_finds_them(tmp_path: pathlib.Path) -> None:
+    """What is measured must be what a server would have written: a login meets the entity that was put there."""
+    server = servers.start(tmp_path)
+    try:
+        key = servers.prepare(server, tmp_path, audited=False)
+        signer = Ed25519PrivateKey.generate()
+        identity.add_methods(server, signer)
+        root = server.token
+        server.stop()
+        identity_state.fill(tmp_path, key, 3)
+        server = servers.start(tmp_path)
+        server.call("PUT", "sys/unseal", {"key": key})
+        server.token = root
+        (body,) = identity.signed(signer, iter([2]))
+        auth = server.call("POST", "auth/jwt/login", json.loads(body))["auth"]
+        entity = server.call("GET", f"identity/entity/id/{auth['entity_id']}")["data"]
+        assert (entity["name"], len(entity["aliases"])) == ("Person 2", 2)
+        assert all(alias["last_update_time"] == alias["creation_time"] for alias in entity["aliases"])
+        assert server.call("GET", "identity/entity/name/person%201")["data"]["metadata"] == {"team": "team-1"}
+        assert len(server.call("LIST", "identity/entity-alias/id")["data"]["keys"]) == 6
+    finally:
+        server.stop()
