@@ -10,27 +10,15 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.support.dev_server import running_server
 
 SESSIONS = Path(__file__).parent / "sessions"
-CONFIG = """
-storage "inmem" {{}}
-listener "tcp" {{
-  address = "127.0.0.1:{port}"
-  tls_disable = true
-}}
-api_addr = "http://127.0.0.1:{port}"
-disable_mlock = true
-"""
 
 
 class Step(NamedTuple):
@@ -70,39 +58,6 @@ def pattern(expected: list[str]) -> str:
             words = [".*?".join(map(re.escape, word.split("..."))) for word in re.split(r"(?<=\S) {2,}(?=\S)", line)]
             parts.append(r" {2,}".join(words) + r"\n")
     return "".join(parts) + r"\n*"
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def running_server(kind: str, folder: Path, env: dict[str, str]) -> Iterator[str]:
-    port = free_port()
-    words = ["server", "-dev", "-dev-root-token-id=root", f"-dev-listen-address=127.0.0.1:{port}"]
-    if kind == "plain":
-        (folder / "config.hcl").write_text(CONFIG.format(port=port))
-        words = ["server", f"-config={folder / 'config.hcl'}"]
-    command = [sys.executable, "-m", "strongroom.cli.main", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env) as process:
-        assert process.stdout is not None
-        said = []
-        try:
-            for line in process.stdout:
-                said.append(line)
-                if "server started!" in line:
-                    break
-            else:
-                pytest.fail("the server did not start:\n" + "".join(said))
-            drain = threading.Thread(target=process.stdout.read)
-            drain.start()
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            if len(said) and "server started!" in said[-1]:
-                drain.join()
 
 
 @pytest.mark.parametrize("path", sorted(SESSIONS.glob("*.txt")), ids=lambda path: path.stem)

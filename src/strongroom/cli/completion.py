@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from strongroom.cli.command import ANY, Command, Group, Refused, deferred, exactly
+from strongroom.cli.command import Command, Group, Refused, between, deferred, exactly
+from strongroom.cli.flags import Flag
 from strongroom.cli.run import Run
 
 _BASH = r"""
 # Completion of strongroom and vault for bash: eval "$(strongroom completion bash)"
 _strongroom() {
-    local line="${COMP_LINE:0:COMP_POINT}" IFS=$' \t\n' found before
-    local -a words
-    read -ra words <<< "$line"
-    [[ $line == *[[:space:]] ]] && words+=("")
-    local current="${words[${#words[@]} - 1]}"
-    IFS=$'\n'
-    found=($("${words[0]}" __complete -- "${words[@]:1}" 2>/dev/null))
-    # Bash replaces only what stands after the last of these.
-    before="${current%"${current##*[=:]}"}"
-    COMPREPLY=("${found[@]#"$before"}")
-    [[ ${#COMPREPLY[@]} -gt 0 && ${COMPREPLY[0]} == *[/=] ]] && compopt -o nospace
+    local IFS=$'\n'
+    COMPREPLY=($("${COMP_WORDS[0]/#\~/$HOME}" __complete -shell=bash "-breaks=$COMP_WORDBREAKS" \
+        -- "${COMP_LINE:0:COMP_POINT}" 2>/dev/null))
+    # Behind a folder or a flag goes on what was begun.
+    [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *[/=] ]] && compopt -o nospace
 }
 complete -F _strongroom strongroom vault
 """
@@ -26,21 +21,34 @@ _ZSH = r"""
 #compdef strongroom vault
 # Completion of strongroom and vault for zsh: eval "$(strongroom completion zsh)"
 _strongroom() {
-    local -a found
-    found=("${(@f)$("${words[1]}" __complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
-    found=(${found:#})
-    compadd -S '' -- ${(M)found:#*[/=]}
-    compadd -- ${found:#*[/=]}
+    local line="${(j: :)words[1,CURRENT-1]} $QIPREFIX$PREFIX" entry
+    local -a open_words open_shown done_words done_shown
+    for entry in "${(@f)$("${(Q)words[1]/#\~/$HOME}" __complete -shell=zsh -- "$line" 2>/dev/null)}"; do
+        local word="${entry%%$'\t'*}" shown="${entry/$'\t'/  -- }"
+        [[ -z $word ]] && continue
+        # Behind a folder or a flag goes on what was begun.
+        if [[ $word == *[/=] ]]; then
+            open_words+=("$word") open_shown+=("$shown")
+        else
+            done_words+=("$word") done_shown+=("$shown")
+        fi
+    done
+    compadd -l -S '' -d open_shown -a open_words
+    compadd -l -d done_shown -a done_words
 }
-compdef _strongroom strongroom vault
+if [[ $funcstack[1] == _strongroom ]]; then
+    _strongroom "$@"
+else
+    (( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+    compdef _strongroom strongroom vault
+fi
 """
 _FISH = r"""
 # Completion of strongroom and vault for fish: strongroom completion fish | source
 function __strongroom_complete
+    set -l line (commandline -cp)
     set -l words (commandline -opc)
-    set -l program $words[1]
-    set -e words[1]
-    command $program __complete -- $words (commandline -ct) 2>/dev/null
+    command $words[1] __complete -shell=fish -- "$line" 2>/dev/null
 end
 complete -c strongroom -f -a '(__strongroom_complete)'
 complete -c vault -f -a '(__strongroom_complete)'
@@ -63,8 +71,8 @@ COMMANDS: tuple[Command | Group, ...] = (
         _script,
         usage="SHELL",
         about="""
-Prints a script that completes commands, flags, mounts and paths in bash, zsh or
-fish, for this program under both of its names. Paths are asked of the server with
+Prints a script that completes commands, flags, mounts, paths and files in bash, zsh
+or fish, for this program under both of its names. Paths are asked of the server with
 the token in use; without an answer within two seconds there are none.
 
     $ eval "$({prog} completion bash)"
@@ -77,5 +85,17 @@ Put the line into ~/.bashrc or ~/.zshrc, for fish into config.fish.
         http=False,
         output=(),
     ),
-    Command("__complete", "Answer a shell", deferred("complete", "answer"), arity=ANY, http=False, output=()),
+    Command(
+        "__complete",
+        "Answer a shell",
+        deferred("complete", "answer"),
+        usage="LINE",
+        flags=(
+            Flag("shell", "The shell that asks: bash, zsh or fish."),
+            Flag("breaks", "Characters at which this shell takes words apart."),
+        ),
+        arity=between(0, 1),
+        http=False,
+        output=(),
+    ),
 )

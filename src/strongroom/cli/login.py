@@ -73,7 +73,7 @@ def _by_browser(run: Run, client: Client, mount: str, given: dict[str, Any]) -> 
     return log_in(run, client, mount, given)
 
 
-_METHODS = {
+METHODS = {
     "approle": _by_fields,
     "cert": _by_fields,
     "jwt": _by_fields,
@@ -93,7 +93,7 @@ def _ask(run: Run, prompt: str, what: str) -> str:
 
 def _login(run: Run) -> int:
     method = run.flags.text("method") or "token"
-    log_in = _METHODS.get(method)
+    log_in = METHODS.get(method)
     if log_in is None:
         raise Refused(
             f'Unknown auth method: {method}. Use "vault auth list" to see the complete list of\n'
@@ -209,7 +209,7 @@ if it is left out.
     $ {prog} login -method=userpass -mfa=phone:123456 username=ann
 """,
         flags=(
-            Flag("method", "Auth method: " + ", ".join(sorted(_METHODS)) + ".", default="token"),
+            Flag("method", "Auth method: " + ", ".join(sorted(METHODS)) + ".", default="token"),
             Flag("no-print", "Do not print the token.", "bool"),
             Flag("no-store", "Do not keep the token.", "bool"),
             Flag("path", "Where the method is enabled, if not at its own name."),

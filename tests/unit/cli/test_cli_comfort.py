@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
@@ -16,9 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.cli.cli_fakes import FakeServer, Result, Vault
 
-from strongroom.cli import catalog, complete
-from strongroom.cli.command import Command, Group
+from strongroom.cli import catalog, complete, complete_sources
+from strongroom.cli.command import Command
 from strongroom.cli.completion import SCRIPTS
+from strongroom.cli.typed import read_line, written
 from strongroom.client.contexts import Contexts
 from strongroom.client.errors import AddressError
 
@@ -558,7 +561,10 @@ class TestCompletion:
     @pytest.fixture(autouse=True)
     def mounts(self, server: FakeServer) -> None:
         server.answers["GET /v1/sys/internal/ui/mounts"] = (200, {"data": MOUNTS})
-        server.answers["GET /v1/one/x?limit=1000&list=true"] = (200, {"data": {"keys": ["a", "$(rm)", "b c", "d/"]}})
+        server.answers["GET /v1/one/x?limit=1000&list=true"] = (
+            200,
+            {"data": {"keys": ["a", "$(rm)", "b c", "d/", "e\x1b"]}},
+        )
         server.answers["GET /v1/sys/policies/acl?limit=1000&list=true"] = (200, {"data": {"keys": ["app", "root"]}})
 
     @pytest.mark.parametrize(
@@ -577,7 +583,7 @@ class TestCompletion:
             (["kv", "get", ""], ["one/", "secret/"]),
             (["kv", "get", "-field", "x", "secret/t"], ["secret/team/"]),
             (["kv", "get", "secret/team/"], ["secret/team/a-db", "secret/team/deep/", "secret/team/z"]),
-            (["kv", "get", "one/x/"], ["one/x/a", "one/x/d/"]),
+            (["kv", "get", "one/x/"], ["one/x/\\$\\(rm\\)", "one/x/a", "one/x/b\\ c", "one/x/d/"]),
             (["kv", "get", "secret/app", ""], []),
             (["kv", "mv", "secret/app", "secret/t"], ["secret/team/"]),
             (["kv", "get", "-mount="], ["-mount=one/", "-mount=secret/"]),
@@ -592,21 +598,112 @@ class TestCompletion:
             (["completion", ""], ["bash", "fish", "zsh"]),
             (["run", "-secret=secret/t"], ["-secret=secret/team/"]),
             (["run", "-secret", "secret/t"], ["secret/team/"]),
-            (["run", "-secret=secret/app", "--", "l"], []),
+            (["run", "-secret=secret/app", "--", "prog"], ["program"]),
+            (["run", "--", "program", "fol"], ["folder/"]),
+            (["policy", "write", "p", "fol"], ["folder/"]),
+            (["policy", "write", "p", "./fol"], ["./folder/"]),
+            (["policy", "write", "p", "folder/"], ["folder/a.hcl"]),
+            (["policy", "write", "p", "folder/."], ["folder/.b"]),
+            (["write", "a/b", "k=@fol"], ["k=@folder/"]),
+            (["write", "a/b", "@fol"], ["@folder/"]),
+            (["write", "a/b", "fol"], []),
+            (["write", "a/b", "k@fol"], []),
+            (["server", "-config=fol"], ["-config=folder/"]),
+            (["server", "-config", "none/"], []),
+            (["login", "-method=user"], ["-method=userpass"]),
+            (["read", "-format=r"], ["-format=raw"]),
+            (["audit", "enable", "s"], ["socket", "syslog"]),
+            (["status", "-tls-skip-verify=f"], ["-tls-skip-verify=false"]),
+            (["status", "-non=x", ""], []),
             ([], []),
         ],
     )
-    def test_candidates(self, vault: Vault, words: list[str], found: list[str]) -> None:
-        result = vault("__complete", "--", *words)
+    def test_candidates(
+        self, vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], found: list[str]
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "folder").mkdir()
+        for name in ("a.hcl", ".b"):
+            (tmp_path / "folder" / name).touch()
+        (tmp_path / "program").touch(0o755)
+        (tmp_path / "program-text").touch(0o644)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{tmp_path / 'none'}")
+        result = vault("__complete", "-shell=bash", "--", shlex.join(["vault", *words]))
         assert (result.code, result.err) == (0, "")
         assert result.out.split("\n")[:-1] == found or (not words and "status" in result.out)
 
     def test_without_a_server_there_are_none_and_no_word(self, vault: Vault) -> None:
-        assert vault("__complete", "--", "kv", "get", "", VAULT_ADDR="http://127.0.0.1:1")[:] == (0, "", "")
-        assert vault("__complete", "--", "kv", "get", "", VAULT_ADDR="ftp:")[:] == (0, "", "")
+        assert vault("__complete", "--", "vault kv get ", VAULT_ADDR="http://127.0.0.1:1")[:] == (0, "", "")
+        assert vault("__complete", "--", "vault kv get ", VAULT_ADDR="ftp:")[:] == (0, "", "")
+
+    def test_descriptions_stand_behind_a_tab_where_a_shell_shows_them(self, vault: Vault) -> None:
+        assert vault("__complete", "-shell=zsh", "--", "vault kv li").out == "list\tList the keys below a path\n"
+        assert vault("__complete", "-shell=fish", "--", "vault kv get one/x/").out == (
+            "one/x/$(rm)\none/x/a\none/x/b c\none/x/d/\n"
+        )
+
+    def test_of_very_many_names_those_that_begin_so_are_asked_for(self, vault: Vault, server: TreeServer) -> None:
+        server.folders = {"": [f"key-{number:06}" for number in range(5000)]}
+        out = vault("__complete", "-shell=zsh", "--", "vault kv get secret/key-0042").out
+        assert out.split() == [f"secret/key-0042{number:02}" for number in range(100)]
+
+    def test_nobody_waits_long(self, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+        release = threading.Event()
+        monkeypatch.setattr(complete, "candidates", lambda *_: release.wait(60) and ["late"])
+        monkeypatch.setattr(complete, "SECONDS", 0.01)
+        assert vault("__complete", "-shell=zsh", "--", "vault l")[:] == (0, "", "")
+        release.set()
+
+    @given(st.text(max_size=20), st.sampled_from(["", "'", '"']))
+    def test_what_is_written_is_read_as_it_was(self, text: str, quote: str) -> None:
+        on_the_line = written(text, quote)
+        if on_the_line is None:
+            assert not text.isprintable() or (quote, "!" in text) == ('"', True)
+            return
+        words, still_open, _ = read_line(f"vault {quote}{on_the_line}")
+        assert (words, still_open) == (["vault", text], quote)
+        assert read_line(f"vault {quote}{on_the_line}{quote}").words == ["vault", text]
+
+    def test_what_is_written_is_to_bash_what_it_was(self) -> None:
+        names = [
+            "a b",
+            "it's",
+            '"',
+            "$(exit 7)",
+            "`exit 7`",
+            "${HOME}",
+            "a\\b",
+            "*",
+            "?[a]{b,c}",
+            "~",
+            "#x",
+            "a;b|c&d",
+            "<>",
+            "ü",
+        ]
+        lines = [f"printf '%s\\n' {quote}{written(name, quote)}{quote}" for name in names for quote in ("", "'", '"')]
+        done = subprocess.run(["bash", "-c", "\n".join(lines)], capture_output=True, text=True, check=True, timeout=60)
+        assert done.stdout.splitlines() == [name for name in names for _ in range(3)]
+
+    @pytest.mark.parametrize(
+        ("line", "words", "quote", "kept"),
+        [
+            ("", [""], "", 0),
+            ("a  b ", ["a", "b", ""], "", 0),
+            ("a -x=y", ["a", "-x=y"], "", 3),
+            ("a -x='y z", ["a", "-x=y z"], "'", 3),
+            ("a 'x=y", ["a", "x=y"], "'", 0),
+            ("a x\\=y", ["a", "x=y"], "", 0),
+            ("a k=@f", ["a", "k=@f"], "", 2),
+            ('a "x\\"\\y"z', ["a", 'x"\\yz'], "", 0),
+            ("a b\\", ["a", "b"], "", 0),
+        ],
+    )
+    def test_lines_are_read_as_bash_takes_them_apart(self, line: str, words: list[str], quote: str, kept: int) -> None:
+        assert read_line(line, "=:@") == (words, quote, kept)
 
     def test_every_command_of_the_table_exists(self) -> None:
-        for path, place in complete._ARGUMENTS:
+        for path, place in complete_sources._ARGUMENTS:
             found, command, rest = catalog.find(path.split())
             assert isinstance(command, Command), path
             assert (found, rest, command.arity.high is None or place < command.arity.high) == (path.split(), [], True)
@@ -616,35 +713,10 @@ class TestCompletion:
         out = vault("completion", shell).out
         assert "strongroom" in out
         assert "vault" in out
-        assert "__complete -- " in out
+        assert f"__complete -shell={shell}" in out
 
     def test_another_shell_is_refused(self, vault: Vault) -> None:
         assert vault("completion", "tcsh")[:] == (
             *(1, ""),
             "Unknown shell: tcsh. There is completion for bash, fish, zsh.\n",
         )
-
-    @pytest.mark.parametrize(
-        ("line", "found"),
-        [
-            ("vault sta", ["status"]),
-            ("vault kv get secret/team/", ["secret/team/a-db", "secret/team/deep/", "secret/team/z"]),
-            ("vault status -format=", ["json", "table", "yaml"]),
-            ("vault kv ", None),
-        ],
-    )
-    def test_bash(self, server: FakeServer, tmp_path: Path, line: str, found: list[str] | None) -> None:
-        script = f"""
-            eval "$(vault completion bash)"
-            compopt() {{ :; }}
-            COMP_LINE={line!r} COMP_POINT={len(line)}
-            _strongroom
-            printf '%s\\n' "${{COMPREPLY[@]}}"
-        """
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        env = {"PATH": path, "HOME": str(tmp_path), "VAULT_ADDR": server.address, "VAULT_TOKEN": "t"}
-        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=env, check=False, timeout=60)
-        assert done.stderr == ""
-        group = catalog.load("kv")
-        assert isinstance(group, Group)
-        assert done.stdout.split() == (found if found is not None else sorted(child.name for child in group.commands))
