@@ -49,8 +49,9 @@ docs: $(VENV)/.dev  ## Write the pages of docs/ that are made from the code.
 	$(BIN)/python tests/conformance/divergences.py
 
 .PHONY: bench
-bench: $(VENV)/.dev  ## Measure the server beside a bare one; prints a table.
+bench: $(VENV)/.dev  ## Measure the server beside a bare one, and the command line; prints tables.
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.cli
 
 .PHONY: lock
 lock: $(VENV)/.dev  ## Pin the requirement files anew from pyproject.toml.

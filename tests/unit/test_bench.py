@@ -9,10 +9,13 @@ import pathlib
 from collections.abc import AsyncIterator
 
 import pytest
-from bench import identity, identity_state, report, servers, transit
+from bench import cli, identity, identity_state, report, servers, transit
 from bench.load import Figures, Shot, as_bytes, converse, write_all
 from bench.operations import filling, operations
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from strongroom.cli import catalog
+from strongroom.cli.command import Command
 
 
 def test_the_table_has_a_row_for_each_operation() -> None:
@@ -54,13 +57,31 @@ def test_figures_go_to_their_place(tmp_path: pathlib.Path, monkeypatch: pytest.M
         (report.DOCUMENT, report.BEGIN),
         (report.DOCUMENT, report.MARK.format("bench.database")),
         (report.DOCUMENT, report.MARK.format("bench.identity")),
+        (report.DOCUMENT, report.MARK.format("bench.cli")),
         (transit.DOCUMENT, transit.BEGIN),
     ],
-    ids=["all", "database", "identity", "transit"],
+    ids=["all", "database", "identity", "cli", "transit"],
 )
 def test_the_document_has_that_place(document: pathlib.Path, begin: str) -> None:
     _, _, rest = document.read_text().partition(begin)
     assert report.END in rest
+
+
+def test_a_command_is_run_and_measured(tmp_path: pathlib.Path) -> None:
+    row = cli.rows(0)[0]
+    used = cli.run(cli.words_of(row), servers.environment(tmp_path))
+    assert used.cpu > 0
+    assert used.peak > 1 << 20
+    shown = cli.cells(row, [cli.Run(0.03, 0.02, 12_300_000), cli.Run(0.05, 0.04, 1), cli.Run(0.04, 0.06, 1)])
+    assert shown == ["`vault version`", "40 ms", "100 ms", "40 ms", "90 ms", "12 MB"]
+    with pytest.raises(RuntimeError, match="no-such: exit code 127"):
+        cli.run(["no-such"], servers.environment(tmp_path))
+
+
+def test_every_command_that_is_measured_exists() -> None:
+    for row in cli.rows(1):
+        path, command, _ = catalog.find(cli.words_of(row))
+        assert isinstance(command, Command), path
 
 
 @pytest.mark.parametrize("row", operations("t"), ids=lambda row: row.name)
