@@ -37,6 +37,9 @@ class Evidence:
     jwt: str = field(default="", repr=False)
     secret_id: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
+    #: A client's certificate in PEM, with those above it; and what this very connection shows, in DER.
+    certificate: str = field(default="", repr=False)
+    certificates: tuple[bytes, ...] | None = field(default=None, repr=False)
     #: Whether a name is locked after failed logins, and counting another failure.
     locked: Callable[[str], bool] = field(default=lambda _: False, repr=False)
     failed: Callable[[str], None] = field(default=lambda _: None, repr=False)

@@ -15,6 +15,7 @@ from strongroom.client.secret import Secret
 _SIGNS: Final = {"ok": "✓", "failed": "✗", "skipped": "-", "note": "i"}
 #: What the doctor is given, by flag; a value that begins with @ is a file's name, "-" is stdin.
 EVIDENCE: Final = (
+    Flag("certificate", "Client's certificate in PEM with those above it, like -jwt; else -client-cert is looked at."),
     Flag("jwt", "JWT of a kubernetes, jwt or oidc login; @FILE reads it from a file, - from stdin."),
     Flag("password", "Password of a user, like -jwt. A wrong one counts as a failed login."),
     Flag("remote-address", "Address that the login comes from, if not this one's."),

@@ -31,6 +31,7 @@ class DoctorArgs(Args):
     username: str = field("The user.")
     password: str = field("The user's password; a wrong one counts as a failed login.")
     jwt: str = field("The token of a service account or an issuer.")
+    certificate: str = field("PEM: the client's certificate and those above it; without, what this connection shows.")
     remote_address: str = field("Where the login would come from; without, where this request comes from.")
 
 
@@ -41,7 +42,7 @@ async def examine(ctx: SystemContext, args: DoctorArgs) -> dict[str, Any]:
     doctor = mount.engine.doctor
     if doctor is None:
         raise BadRequest(f"logins of type {mount.info.type} cannot be examined")
-    names = ("role", "role_id", "secret_id", "username", "password", "jwt")
+    names = ("role", "role_id", "secret_id", "username", "password", "jwt", "certificate")
     if any(len(getattr(args, name)) > MOST_TEXT for name in names):
         raise BadRequest(f"a parameter is longer than {MOST_TEXT} characters")
     lockouts = ctx.live.lockouts
@@ -49,6 +50,7 @@ async def examine(ctx: SystemContext, args: DoctorArgs) -> dict[str, Any]:
         address=args.remote_address or ctx.request.remote_address,
         locked=partial(lockouts.locked, mount),
         failed=partial(lockouts.failed, mount),
+        certificates=ctx.request.certificates,
         **{name: getattr(args, name) for name in names},
     )
     found = Findings()

@@ -38,6 +38,7 @@ class Server:
         by: str = "root",
         wrap_ttl: int = 0,
         address: str = "127.0.0.1",
+        shown: tuple[bytes, ...] | None = None,
         **data: Any,
     ) -> Answer:
         request = Request(
@@ -49,6 +50,7 @@ class Server:
             token=by,
             wrap_ttl=wrap_ttl,
             remote_address=address,
+            certificates=shown,
         )
         try:
             return await handle(self.core, request)
