@@ -73,15 +73,18 @@ def words_of(row: Row) -> list[str]:
     return [*before.split(), *(["--", line] if dashes else [])]
 
 
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"
+
+
 def cells(row: Row, runs: Sequence[Run]) -> list[str]:
     """A row of the table; of the times, the medians."""
-    milliseconds = lambda seconds: f"{seconds * 1000:.0f} ms"  # noqa: E731
     return [
         f"`{line}`, Tab" if (line := row.words.partition(" -- ")[2]) else f"`vault {row.words}`",
-        milliseconds(statistics.median(one.wall for one in runs)),
-        milliseconds(row.wall) if row.wall else "",
-        milliseconds(statistics.median(one.cpu for one in runs)),
-        milliseconds(row.cpu) if row.cpu else "",
+        _milliseconds(statistics.median(one.wall for one in runs)),
+        _milliseconds(row.wall) if row.wall else "",
+        _milliseconds(statistics.median(one.cpu for one in runs)),
+        _milliseconds(row.cpu) if row.cpu else "",
         f"{max(one.peak for one in runs) / 1e6:.0f} MB",
     ]
 
