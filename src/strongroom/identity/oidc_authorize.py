@@ -14,7 +14,7 @@ from typing import Final
 from strongroom.api.args import Args, field
 from strongroom.api.fields import Name
 from strongroom.api.messages import Response
-from strongroom.auth.jwt.oidc import redirect_allowed
+from strongroom.api.redirects import redirect_allowed
 from strongroom.core.context import SystemContext
 from strongroom.core.identity_view import EntityView
 from strongroom.core.token_model import NANO

@@ -10,11 +10,12 @@ import base64
 import hashlib
 import secrets
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from strongroom.api.args import Args, field
 from strongroom.api.context import Context
 from strongroom.api.messages import Response
+from strongroom.api.redirects import redirect_allowed
 from strongroom.auth import jose, outbound
 from strongroom.auth.jwt import device
 from strongroom.auth.jwt.engine import DEVICE, OIDC, Config, Role, jwt
@@ -26,7 +27,6 @@ from strongroom.auth.refusals import log, refused
 from strongroom.errors import BadRequest, PermissionDenied
 
 MOST_TEXT: Final = 2048
-LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class AuthURLArgs(Args):
@@ -84,23 +84,6 @@ def _may_lead(ctx: Context, role: Role, uri: str) -> bool:
         shown = jose.quoted(outbound.shown(uri))
         log.warning("login at %s with role %s refused: it may not lead to %s", ctx.mount.path, role.name, shown)
     return allowed
-
-
-def redirect_allowed(uri: str, allowed: tuple[str, ...]) -> bool:
-    """Whether a role lets a login lead to an address. Of this very machine the port does not matter (RFC 8252)."""
-    if uri in allowed:
-        return True
-    try:
-        parts = urlsplit(uri)
-        if parts.hostname not in LOOPBACK or "@" in parts.netloc or parts.fragment:
-            return False
-        same = [urlsplit(one) for one in allowed]
-        return any(
-            (one.scheme, one.hostname, one.path, one.query) == (parts.scheme, parts.hostname, parts.path, parts.query)
-            for one in same
-        )
-    except ValueError:
-        return False
 
 
 def _address(config: Config, role: Role, provider: Provider, flow: Flow, state: str) -> str:

@@ -1,0 +1,37 @@
+"""A real browser: the system's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser, without a window."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    assert path, "the tests need Chromium: see .ci/services"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def page_of(browser: Browser) -> Iterator[Page]:
+    """A page of a profile of its own. What its script leaves unhandled fails the test."""
+    context = browser.new_context()
+    failures: list[str] = []
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    try:
+        yield page
+        assert not failures
+    finally:
+        context.close()
