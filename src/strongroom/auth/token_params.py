@@ -1,5 +1,8 @@
 """The `token_*` parameters that every auth method's roles and users have: what the tokens of a login may be.
 
+    roles = TokenResource(Role, "role/", lower=True)
+    roles.serve(engine, "role", RoleArgs, show=Role.shown, finish=finished, then=KEPT)
+
 Each has an older name without the prefix at some methods (`policies`, `ttl`, ...). The new name wins; an older one that
 brought a value is shown again, with the value in force. Source: Vault's documentation and recorded answers.
 """
@@ -14,8 +17,10 @@ from msgspec.structs import replace
 
 from strongroom.api.args import Args, field
 from strongroom.api.cidrs import parse_cidrs
+from strongroom.api.context import Context
 from strongroom.api.fields import CommaList, Duration
 from strongroom.api.messages import Auth
+from strongroom.api.resource import Resource
 from strongroom.errors import BadRequest
 
 PREFIX: Final = "token_"
@@ -25,6 +30,10 @@ TRUNCATED: Final = (
     "token_max_ttl is greater than the backend mount's maximum TTL value; "
     "issued tokens' max TTL value will be truncated"
 )
+
+
+#: What deleting a role leaves of its tokens, after the words for that itself.
+KEPT: Final = ". Its tokens go on, but can no longer be renewed."
 
 
 class TokenArgs(Args):
@@ -165,6 +174,20 @@ def check(params: TokenParams) -> None:
 def truncation(params: TokenParams, mount_max: int) -> list[str]:
     """The warning for a maximum that the mount's own will cut, if it does."""
     return [TRUNCATED] if params.token_max_ttl > mount_max else []
+
+
+class TokenResource(Resource[P]):
+    """Stored roles or users whose logins get tokens."""
+
+    def changed(self, name: str, old: P | None, args: Args) -> P:
+        """See `Resource.changed`; raises `BadRequest` for parameters of tokens that cannot be."""
+        return with_token_args(super().changed(name, old, args), args)
+
+    async def finished(self, ctx: Context, value: P, args: Args) -> P:
+        """Warn of a maximum that the mount's own will cut."""
+        for text in truncation(value, ctx.mount.max_lease_ttl):
+            ctx.warn(text)
+        return value
 
 
 def policy_set(policies: Iterable[str]) -> list[str]:

@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from strongroom.api.args import Args, field
 from strongroom.api.fields import Name
+from strongroom.api.resource import Resource
 from strongroom.core.context import SystemContext
 from strongroom.core.identity_view import EntityView
-from strongroom.errors import BadRequest, NotFound
-from strongroom.identity.engine import given, identity
+from strongroom.errors import BadRequest
+from strongroom.identity.engine import identity
 from strongroom.identity.oidc_model import all_of, refuse_in_use
 from strongroom.identity.oidc_provider_model import (
     OPENID,
@@ -26,15 +27,10 @@ from strongroom.identity.oidc_provider_model import (
 from strongroom.identity.oidc_template import check, decoded, fill
 
 
-class ScopeName(Args):
-    """Which scope."""
-
-    name: Name = field("The scope.")
-
-
-class ScopeArgs(ScopeName):
+class ScopeArgs(Args):
     """What it tells. What is not given stays as it is."""
 
+    name: Name = field("The scope.")
     template: str = field("The claims: JSON with variables, in base64 or not.")
     description: str = field("What it is for.")
 
@@ -46,53 +42,32 @@ class Conflict(Exception):
         super().__init__(f'found scopes with conflicting top-level claim: claim "{claim}" in scopes "{one}", "{other}"')
 
 
-@identity.list("oidc/scope")
-async def list_scopes(ctx: SystemContext) -> dict[str, Any]:
-    """List the scopes."""
-    names = await ctx.storage.list(SCOPE)
-    if not names:
-        raise NotFound
-    return {"keys": names}
+class Scopes(Resource[Scope]):
+    """The scopes; all that the provider's objects say of each other is under one lock."""
+
+    async def lock(self, ctx: Any, name: str) -> None:
+        """See `Resource.lock`."""
+        await hold(ctx)
 
 
-@identity.read("oidc/scope/{name}")
-async def read_scope(ctx: SystemContext, args: ScopeName) -> dict[str, Any]:
-    """Read a scope."""
-    scope = await ctx.storage.load(SCOPE + args.name, Scope)
-    if scope is None:
-        raise NotFound
-    return shown(scope)
-
-
-async def _there(ctx: SystemContext, args: ScopeArgs) -> bool:
-    await hold(ctx)
-    return await ctx.storage.load(SCOPE + args.name, Scope) is not None
-
-
-@identity.write("oidc/scope/{name}", exists=_there)
-async def write_scope(ctx: SystemContext, args: ScopeArgs) -> None:
-    """Create or change a scope."""
-    if args.name == OPENID:
+async def _finish(ctx: SystemContext, scope: Scope, args: ScopeArgs) -> Scope:
+    if scope.name == OPENID:
         raise BadRequest(f'the "{OPENID}" scope name is reserved')
-    await hold(ctx)
-    old = await ctx.storage.load(SCOPE + args.name, Scope) or Scope(args.name)
-    changes = given(args, "description")
     if "template" in args.given:
-        changes["template"] = template = decoded(args.template)
-        if template:
-            check(template)
-    ctx.storage.store(SCOPE + args.name, replace(old, **changes))
+        scope = replace(scope, template=decoded(args.template))
+        if scope.template:
+            check(scope.template)
+    return scope
 
 
-@identity.delete("oidc/scope/{name}")
-async def delete_scope(ctx: SystemContext, args: ScopeName) -> None:
-    """Delete a scope that no provider has."""
-    await hold(ctx)
-    users = [
-        provider.name for provider in await all_of(ctx, PROVIDER, Provider) if args.name in provider.scopes_supported
-    ]
-    refuse_in_use("scope", args.name, "providers", users)
-    ctx.storage.delete(SCOPE + args.name)
+async def _check_unused(ctx: SystemContext, name: str) -> None:
+    users = [provider.name for provider in await all_of(ctx, PROVIDER, Provider) if name in provider.scopes_supported]
+    refuse_in_use("scope", name, "providers", users)
+
+
+Scopes(Scope, SCOPE, noun="a scope").serve(
+    identity, "oidc/scope", ScopeArgs, show=shown, finish=_finish, guard=_check_unused, then=" that no provider has."
+)
 
 
 async def claims_of(ctx: SystemContext, scopes: Iterable[str], view: EntityView, now: int) -> dict[str, Any]:

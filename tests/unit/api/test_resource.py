@@ -37,11 +37,17 @@ class RoleArgs(Args):
     not_stored: str = field("Read by the check alone.")
 
 
-def check(ctx: Context, role: Role, args: RoleArgs) -> None:
+async def finish(ctx: Context, role: Role, args: RoleArgs) -> Role:
     if role.ttl > 3600:
         raise BadRequest("ttl is too long")
     if args.not_stored:
         ctx.warn(args.not_stored)
+    return msgspec.structs.replace(role, policies=tuple(sorted(role.policies)))
+
+
+async def guard(_: Context, name: str) -> None:
+    if name == "used":
+        raise BadRequest("it is in use")
 
 
 class Server:
@@ -51,7 +57,13 @@ class Server:
         self.roles = Resource(Role, "role/", lower=lower)
         self.engine: Engine[Context] = Engine("t")
         self.roles.serve(
-            self.engine, "roles", RoleArgs, show=lambda r: {"ttl": r.ttl, "policies": r.policies}, check=check
+            self.engine,
+            "roles",
+            RoleArgs,
+            show=lambda r: {"ttl": r.ttl, "policies": r.policies},
+            finish=finish,
+            guard=guard,
+            then=", its tokens live on.",
         )
         self.barrier = Barrier(MemoryStorage())
         self.locks = Locks()
@@ -95,7 +107,7 @@ READ, WRITE, LIST, DELETE = Operation.READ, Operation.UPDATE, Operation.LIST, Op
 
 def test_a_write_changes_what_it_names_and_leaves_the_rest() -> None:
     async def scenario(call: Server) -> None:
-        assert await call(WRITE, "roles/a", policies="x,y") == "created"
+        assert await call(WRITE, "roles/a", policies="y,x") == "created"
         assert await call(READ, "roles/a") == {"ttl": 60, "policies": ("x", "y")}
         assert await call(WRITE, "roles/a", ttl="10m") == []
         assert await call(READ, "roles/a") == {"ttl": 600, "policies": ("x", "y")}
@@ -118,6 +130,16 @@ def test_lists_and_deletes() -> None:
         with pytest.raises(NotFound):
             await call(READ, "roles/a")
         assert await call(LIST, "roles") == {"keys": ["b"]}
+
+    play(scenario)
+
+
+def test_what_is_in_use_is_not_deleted() -> None:
+    async def scenario(call: Server) -> None:
+        await call(WRITE, "roles/used")
+        with pytest.raises(BadRequest, match="in use"):
+            await call(DELETE, "roles/used")
+        assert await call(LIST, "roles") == {"keys": ["used"]}
 
     play(scenario)
 
@@ -159,11 +181,30 @@ def test_a_prefix_is_a_folder() -> None:
         Resource(Role, "role")
 
 
+def test_some_endpoints_can_be_served_alone() -> None:
+    engine: Engine[Context] = Engine("t")
+    things = Resource(Role, "thing/", noun="an old thing", lower=True)
+    things.serve_list(engine, "things")
+    things.serve_read(engine, "things", lambda role: role.ttl)
+    assert [(r.operation, r.summary) for r in engine.routes] == [
+        (LIST, "List the old things."),
+        (READ, "Read an old thing."),
+    ]
+    assert engine.routes[1].args is not None
+    assert engine.routes[1].args.fields["name"].help == "The old thing; upper case counts as lower case."
+
+
+def test_without_exists_all_writes_are_updates() -> None:
+    engine: Engine[Context] = Engine("t")
+    Resource(Role, "role/").serve_write(engine, "roles", RoleArgs, exists=False)
+    assert engine.routes[0].exists is None
+
+
 def test_the_endpoints_say_what_they_are() -> None:
     summaries = {(r.operation, r.pattern): r.summary for r in Server().engine.routes}
     assert summaries == {
         (LIST, "roles"): "List the roles.",
         (READ, "roles/{name}"): "Read a role.",
         (WRITE, "roles/{name}"): "Create or change a role.",
-        (DELETE, "roles/{name}"): "Delete a role.",
+        (DELETE, "roles/{name}"): "Delete a role, its tokens live on.",
     }

@@ -14,7 +14,7 @@ from strongroom.api.messages import Response
 from strongroom.auth.approle.engine import approle
 from strongroom.auth.approle.model import ROLE, ROLE_ID, ROLE_LOCK, Role, RoleRef, broken, load_role, names_of
 from strongroom.auth.approle.tidy import sweep
-from strongroom.auth.token_params import OldPeriod, OldPolicies, TokenArgs, truncation, with_token_args
+from strongroom.auth.token_params import OldPeriod, OldPolicies, TokenArgs, TokenResource, truncation, with_token_args
 from strongroom.clock import new_uuid
 from strongroom.errors import BadRequest, NotFound, RequestError, UnsupportedPath
 
@@ -51,13 +51,7 @@ async def _exists(ctx: Context, args: RoleArgs) -> bool:
     return await load_role(ctx, args.role_name) is not None
 
 
-@approle.list("role")
-async def list_roles(ctx: Context) -> dict[str, Any]:
-    """List the roles."""
-    keys = await ctx.storage.list(ROLE)
-    if not keys:
-        raise NotFound
-    return {"keys": keys}
+TokenResource(Role, ROLE).serve_list(approle, "role")
 
 
 @approle.read("role/{role_name}")

@@ -12,9 +12,10 @@ from typing import Any, Final
 from strongroom.api.args import Args, field
 from strongroom.api.context import Context
 from strongroom.api.fields import LowerName
+from strongroom.api.resource import Resource
 from strongroom.auth import outbound
 from strongroom.auth.cert.engine import CRL, Revoked, cert
-from strongroom.errors import MULTI, BadRequest, InternalError, NotFound
+from strongroom.errors import MULTI, BadRequest, InternalError
 
 log = logging.getLogger("strongroom.auth")
 
@@ -39,13 +40,7 @@ class CRLArgs(CRLName):
     url: str = field("Where to fetch it, now and whenever it is due; PEM or DER.")
 
 
-@cert.list("crls")
-async def list_crls(ctx: Context) -> dict[str, Any]:
-    """List the revocation lists."""
-    keys = await ctx.storage.list(CRL)
-    if not keys:
-        raise NotFound
-    return {"keys": keys}
+Resource(Revoked, CRL, noun="a revocation list", lower=True).serve_list(cert, "crls")
 
 
 @cert.read("crls/{name}")

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from msgspec.structs import replace
 
-from strongroom.api.args import Args, field
+from strongroom.api.args import field
 from strongroom.api.context import Context
 from strongroom.api.fields import CommaList, Duration, LowerName
-from strongroom.api.messages import Response
-from strongroom.auth.cert.engine import OWN, ROLE, Role, cert, load_role
+from strongroom.auth.cert.engine import OWN, ROLE, Role, cert
 from strongroom.auth.cert.rules import is_oid, parse_extension
 from strongroom.auth.outbound import url_problem
-from strongroom.auth.token_params import OldLimits, OldPeriod, OldPolicies, TokenArgs, truncation, with_token_args
-from strongroom.errors import BadRequest, NotFound
+from strongroom.auth.token_params import KEPT, OldLimits, OldPeriod, OldPolicies, TokenArgs, TokenResource
+from strongroom.errors import BadRequest
 
 #: Of each list of patterns.
 MOST_PATTERNS: Final = 1000
 LISTS: Final = tuple(name for name in OWN if name.startswith(("allowed_", "required_", "ocsp_servers")))
 
 
-class RoleName(Args):
-    """Which role."""
-
-    name: LowerName = field("The role; upper case counts as lower case.")
-
-
-class RoleArgs(RoleName, TokenArgs, OldPolicies, OldLimits, OldPeriod):
+class RoleArgs(TokenArgs, OldPolicies, OldLimits, OldPeriod):
     """Whose certificates may log in, and what the tokens are. What is not given stays as it is."""
 
+    name: LowerName = field("The role; upper case counts as lower case.")
     certificate: str = field("PEM: an authority (or several), or one client's own certificate.")
     display_name: str = field("What the tokens are called; the role's name unless given.")
     allowed_names: CommaList = field("Use the lists below. Patterns for any of its names.", deprecated=True)
@@ -48,43 +42,17 @@ class RoleArgs(RoleName, TokenArgs, OldPolicies, OldLimits, OldPeriod):
     ttl: Duration = field("The old name of token_ttl.", aliases=("lease",), deprecated=True)
 
 
-@cert.list("certs")
-async def list_roles(ctx: Context) -> dict[str, Any]:
-    """List the roles."""
-    keys = await ctx.storage.list(ROLE)
-    if not keys:
-        raise NotFound
-    return {"keys": keys}
-
-
-@cert.read("certs/{name}")
-async def read_role(ctx: Context, args: RoleName) -> dict[str, Any]:
-    """Read a role."""
-    role = await load_role(ctx, args.name)
-    if role is None:
-        raise NotFound
-    return role.shown()
-
-
-@cert.write("certs/{name}")
-async def write_role(ctx: Context, args: RoleArgs) -> Response:
-    """Create or change a role."""
-    await ctx.lock("role", args.name)
-    role = await load_role(ctx, args.name) or Role(name=args.name)
-    changes = {name: getattr(args, name) for name in OWN if name in args.given}
-    changes = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
-    role = with_token_args(replace(role, **changes), args)
+async def _finish(ctx: Context, role: Role, args: RoleArgs) -> Role:
     role = replace(role, display_name=role.display_name or role.name)
     _check(role)
-    ctx.storage.store(ROLE + role.name, role)
-    return Response(warnings=[*truncation(role, ctx.mount.max_lease_ttl), *_warnings(role)])
+    for text in _warnings(role):
+        ctx.warn(text)
+    return role
 
 
-@cert.delete("certs/{name}")
-async def delete_role(ctx: Context, args: RoleName) -> None:
-    """Delete a role. Its tokens go on, but can no longer be renewed."""
-    await ctx.lock("role", args.name)
-    ctx.storage.delete(ROLE + args.name)
+TokenResource(Role, ROLE, lower=True).serve(
+    cert, "certs", RoleArgs, show=Role.shown, finish=_finish, exists=False, then=KEPT
+)
 
 
 def _check(role: Role) -> None:

@@ -6,22 +6,21 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from strongroom.api.args import Args, field
+from strongroom.api.args import field
 from strongroom.api.context import Context
 from strongroom.api.fields import CommaList, Duration, LowerName, Pairs, SignedDuration
-from strongroom.api.messages import Response
 from strongroom.auth.jwt.claims import values_of
-from strongroom.auth.jwt.engine import CLIENT, DEVICE, GLOB, JWT, OIDC, OWN, ROLE, STRING, Role, jwt, load_role
+from strongroom.auth.jwt.engine import CLIENT, DEVICE, GLOB, JWT, OIDC, ROLE, STRING, Role, jwt
 from strongroom.auth.token_params import (
+    KEPT,
     OldLimits,
     OldPeriod,
     OldPolicies,
     OldUses,
     TokenArgs,
-    truncation,
-    with_token_args,
+    TokenResource,
 )
-from strongroom.errors import BadRequest, NotFound
+from strongroom.errors import BadRequest
 
 VERBOSE = (
     "verbose_oidc_logging has been enabled for this role. "
@@ -29,15 +28,10 @@ VERBOSE = (
 )
 
 
-class RoleName(Args):
-    """Which role."""
-
-    name: LowerName = field("The role; upper case counts as lower case.")
-
-
-class RoleArgs(RoleName, TokenArgs, OldPolicies, OldLimits, OldPeriod, OldUses):
+class RoleArgs(TokenArgs, OldPolicies, OldLimits, OldPeriod, OldUses):
     """Who may log in with the role, and what the tokens are. What is not given stays as it is."""
 
+    name: LowerName = field("The role; upper case counts as lower case.")
     role_type: str = field("jwt for those who have a token, oidc for logins in a browser.", default=OIDC)
     allowed_redirect_uris: CommaList = field("Where a login in a browser may lead back to.")
     bound_audiences: CommaList = field("For whom the tokens must be; one of them is enough.")
@@ -57,52 +51,16 @@ class RoleArgs(RoleName, TokenArgs, OldPolicies, OldLimits, OldPeriod, OldUses):
     verbose_oidc_logging: bool = field("Write the claims of logins to the debug log.")
 
 
-async def _exists(ctx: Context, args: RoleArgs) -> bool:
-    return await load_role(ctx, args.name) is not None
-
-
-@jwt.list("role")
-async def list_roles(ctx: Context) -> dict[str, Any]:
-    """List the roles."""
-    keys = await ctx.storage.list(ROLE)
-    if not keys:
-        raise NotFound
-    return {"keys": keys}
-
-
-@jwt.read("role/{name}")
-async def read_role(ctx: Context, args: RoleName) -> dict[str, Any]:
-    """Read a role."""
-    role = await load_role(ctx, args.name)
-    if role is None:
-        raise NotFound
-    return role.shown()
-
-
-@jwt.write("role/{name}", exists=_exists)
-async def write_role(ctx: Context, args: RoleArgs) -> Response:
-    """Create or change a role."""
-    await ctx.lock("role", args.name)
-    role = await load_role(ctx, args.name) or Role(name=args.name)
-    changes = {name: getattr(args, name) for name in OWN if name in args.given}
-    changes = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
+async def _finish(ctx: Context, role: Role, args: RoleArgs) -> Role:
     # The one that does not stay: as in Vault, bound claims are plain unless a write says otherwise.
-    changes["bound_claims_type"] = args.bound_claims_type
-    role = with_token_args(replace(role, **changes), args)
+    role = replace(role, bound_claims_type=args.bound_claims_type)
     _check(role)
-    ctx.storage.store(ROLE + role.name, role)
-    return Response(warnings=[*([VERBOSE] if role.verbose_oidc_logging else []), *_truncation(ctx, role)])
+    if role.verbose_oidc_logging:
+        ctx.warn(VERBOSE)
+    return role
 
 
-@jwt.delete("role/{name}")
-async def delete_role(ctx: Context, args: RoleName) -> None:
-    """Delete a role. Its tokens go on, but can no longer be renewed."""
-    await ctx.lock("role", args.name)
-    ctx.storage.delete(ROLE + args.name)
-
-
-def _truncation(ctx: Context, role: Role) -> list[str]:
-    return truncation(role, ctx.mount.max_lease_ttl)
+TokenResource(Role, ROLE, lower=True).serve(jwt, "role", RoleArgs, show=Role.shown, finish=_finish, then=KEPT)
 
 
 def _check(role: Role) -> None:

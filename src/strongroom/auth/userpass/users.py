@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec.structs import replace
 
 from strongroom.api.args import Args, field
 from strongroom.api.context import Context
 from strongroom.api.fields import CommaList
-from strongroom.api.messages import Response
-from strongroom.auth.token_params import OldLimits, OldPolicies, TokenArgs, truncation, with_token_args
-from strongroom.auth.userpass.engine import USER, User, UserName, load_user, userpass
+from strongroom.auth.token_params import OldLimits, OldPolicies, TokenArgs, TokenResource, with_token_args
+from strongroom.auth.userpass.engine import USER, User, UserName, userpass
 from strongroom.auth.userpass.passwords import hash_password
-from strongroom.errors import MULTI, BadRequest, InternalError, NotFound
+from strongroom.errors import MULTI, BadRequest, InternalError
 
 MISSING = "missing password"
-LOCK = "user"
 
 
 class UserArgs(UserName, TokenArgs, OldPolicies, OldLimits):
@@ -37,48 +33,29 @@ class PoliciesArgs(UserName, OldPolicies):
     token_policies: CommaList = field("The policies.")
 
 
+users = TokenResource(User, USER, noun="a user", field="username", lower=True)
+users.serve_list(userpass, "users")
+users.serve_read(userpass, "users", User.shown, ". The password is never shown.")
+
+
 async def _exists(ctx: Context, args: UserArgs) -> bool:
-    return await load_user(ctx, args.username) is not None
-
-
-@userpass.list("users")
-async def list_users(ctx: Context) -> dict[str, Any]:
-    """List the users."""
-    keys = await ctx.storage.list(USER)
-    if not keys:
-        raise NotFound
-    return {"keys": keys}
-
-
-@userpass.read("users/{username}")
-async def read_user(ctx: Context, args: UserName) -> dict[str, Any]:
-    """Read what a user's tokens are; the password is never shown."""
-    user = await load_user(ctx, args.username)
-    if user is None:
-        raise NotFound
-    return user.shown()
+    return await users.get(ctx, args.username) is not None
 
 
 @userpass.write("users/{username}", exists=_exists)
-async def write_user(ctx: Context, args: UserArgs) -> Response:
+async def write_user(ctx: Context, args: UserArgs) -> None:
     """Create or change a user."""
     hashed = await hash_password(args.password) if args.password else ""
-    await ctx.lock(LOCK, args.username)
-    user = await load_user(ctx, args.username)
+    user = await users.claim(ctx, args.username)
     if user is None:
         if not hashed:
             raise BadRequest(MISSING)
         user = User(name=args.username, password_hash=hashed)
-    user = with_token_args(replace(user, password_hash=hashed or user.password_hash), args)
-    ctx.storage.store(USER + user.name, user)
-    return Response(warnings=truncation(user, ctx.mount.max_lease_ttl))
+    user = replace(users.changed(args.username, user, args), password_hash=hashed or user.password_hash)
+    users.save(ctx, user.name, await users.finished(ctx, user, args))
 
 
-@userpass.delete("users/{username}")
-async def delete_user(ctx: Context, args: UserName) -> None:
-    """Delete a user. Tokens live on to their end."""
-    await ctx.lock(LOCK, args.username)
-    ctx.storage.delete(USER + args.username)
+users.serve_delete(userpass, "users", then=". Tokens live on to their end.")
 
 
 @userpass.write("users/{username}/password")
@@ -88,14 +65,14 @@ async def write_password(ctx: Context, args: PasswordArgs) -> None:
         raise BadRequest(MISSING)
     hashed = await hash_password(args.password)
     user = await _need(ctx, args.username)
-    ctx.storage.store(USER + user.name, replace(user, password_hash=hashed))
+    users.save(ctx, user.name, replace(user, password_hash=hashed))
 
 
 @userpass.write("users/{username}/policies")
 async def write_policies(ctx: Context, args: PoliciesArgs) -> None:
     """Change the policies of a user's tokens, and nothing else."""
     user = with_token_args(await _need(ctx, args.username), _sorted(args))
-    ctx.storage.store(USER + user.name, user)
+    users.save(ctx, user.name, user)
 
 
 def _sorted(args: PoliciesArgs) -> Args:
@@ -108,8 +85,7 @@ def _sorted(args: PoliciesArgs) -> Args:
 
 
 async def _need(ctx: Context, name: str) -> User:
-    await ctx.lock(LOCK, name)
-    user = await load_user(ctx, name)
+    user = await users.claim(ctx, name)
     if user is None:
         raise InternalError(MULTI.format("username does not exist"))
     return user
