@@ -13,10 +13,8 @@ and a client that comes again after it is counted then. The set may forget, sinc
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
-import logging
 from collections.abc import Callable, Container, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -24,14 +22,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from strongroom.api.gathered import CHUNK, Gathered
-from strongroom.errors import StorageError
+from strongroom.api.gathered import CHUNK
+from strongroom.core.gatherer import Gatherer
 
 if TYPE_CHECKING:
     from strongroom.core.live import Live
     from strongroom.core.token_model import TokenEntry
-
-log = logging.getLogger("strongroom.core")
 
 PREFIX: Final = "sys/counters/activity/"
 CONFIG: Final = PREFIX + "config"
@@ -108,20 +104,18 @@ def client_of(token: TokenEntry) -> str:
     return TOKENS + base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-class Activity:
-    """Counts the clients."""
+class Activity(Gatherer[tuple[str, str], Use]):
+    """Counts the clients: notes the first use by each client and month."""
 
     def __init__(self, live: Live) -> None:
+        super().__init__("clients' counts", lambda earlier, _: earlier, MOST_PENDING)
         self._live = live
         self.config = ActivityConfig()
         #: The entities, and the policies of tokens without one, that need no note this month any more.
         self.seen: Container[Any] = Everyone()
         self._seen: set[Any] = set()
-        #: By the client and the month: the first use counts.
-        self._notes: Gathered[tuple[str, str], Use] = Gathered(lambda earlier, _: earlier, MOST_PENDING)
         self._month = ""
         self._pruned = ""
-        self._writing = asyncio.Lock()
 
     async def load(self) -> None:
         """Read the settings and begin to count."""
@@ -132,10 +126,7 @@ class Activity:
     async def stop(self) -> None:
         """Write what waits."""
         self.seen = Everyone()
-        try:
-            await self.flush()
-        except StorageError as e:
-            log.warning("the latest clients were not counted: %s", type(e).__name__)
+        await super().stop()
 
     def apply(self, config: ActivityConfig) -> None:
         """Take over settings that are durable; what the current month had is gone when counting ends."""
@@ -161,11 +152,6 @@ class Activity:
         self._notes.add((client_of(token), month_of(now)), use)
         if len(self._notes) == MOST_PENDING // 2:
             self._live.tasks.wake(TASK)
-
-    async def flush(self) -> None:
-        """Write what waits."""
-        async with self._writing:
-            await self._notes.flush(self._write)
 
     async def _write(self, notes: Mapping[tuple[str, str], Use]) -> None:
         tx = self._live.transaction()

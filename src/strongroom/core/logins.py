@@ -8,24 +8,19 @@ crash may lose that. A login counts once its token is made.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec.structs import replace
 
-from strongroom.api.gathered import Gathered
-from strongroom.errors import StorageError
+from strongroom.core.gatherer import Gatherer
 
 if TYPE_CHECKING:
     from strongroom.api.messages import Auth
     from strongroom.core.live import Live
     from strongroom.core.mounts import Mount
     from strongroom.storage.transaction import Transaction
-
-log = logging.getLogger("strongroom.core")
 
 FOLDER: Final = "last-login/"
 FLUSH_SECONDS: Final = 10.0
@@ -48,25 +43,16 @@ def _joined(earlier: Login, later: Login) -> Login:
     return replace(later, count=earlier.count + later.count)
 
 
-class Logins:
-    """The last logins."""
+class Logins(Gatherer[tuple[str, str], Login]):
+    """The last logins, by the mount's UUID and the role."""
 
     def __init__(self, live: Live) -> None:
+        super().__init__("logins", _joined, MOST_PENDING)
         self._live = live
-        #: By the mount's UUID and the role.
-        self._notes: Gathered[tuple[str, str], Login] = Gathered(_joined, MOST_PENDING)
-        self._writing = asyncio.Lock()
 
     async def load(self) -> None:
         """Begin to write."""
         self._live.tasks.every("last logins", FLUSH_SECONDS, self.flush, jitter=0.0, first=FLUSH_SECONDS)
-
-    async def stop(self) -> None:
-        """Write what waits."""
-        try:
-            await self.flush()
-        except StorageError as e:
-            log.warning("the latest logins were not noted: %s", type(e).__name__)
 
     def note(self, mount: Mount, auth: Auth, remote_address: str) -> None:
         """Somebody has logged in."""
@@ -76,11 +62,6 @@ class Logins:
         self._notes.add(
             (mount.entry.uuid, role), Login(self._live.clock.now_ns(), remote_address, auth.entity_id)
         )  # when storage does not keep up, later ones are noted
-
-    async def flush(self) -> None:
-        """Write what waits."""
-        async with self._writing:
-            await self._notes.flush(self._write)
 
     async def of(self, tx: Transaction, mount: Mount, role: str) -> Login | None:
         """The last login of a role; None when there was none."""

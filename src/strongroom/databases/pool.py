@@ -1,6 +1,6 @@
 """A pool of connections that are opened when they are wanted.
 
-Work waits its turn for a bounded time (databases/turns.py). Whoever opens a connection gets the database's own error
+Work waits for a slot, for a bounded time (databases/slots.py). Whoever opens a connection gets the database's own error
 when that fails. A connection whose work was broken off is closed, never used again; so is one that failed in the
 middle of it.
 """
@@ -16,10 +16,10 @@ from typing import Final, Generic, Protocol, TypeVar
 from strongroom.clock import Clock
 from strongroom.databases.plugin import DatabaseError
 from strongroom.databases.settings import Limits
-from strongroom.databases.turns import Turns
+from strongroom.databases.slots import Slots
 
-#: How long work waits for its turn, in seconds.
-TURN_SECONDS: Final = 30.0
+#: How long work waits for a slot, in seconds.
+WAIT_SECONDS: Final = 30.0
 #: How long opening a connection may take.
 OPEN_SECONDS: Final = 15.0
 #: How long closing one may take; what takes longer is left to the operating system.
@@ -46,7 +46,7 @@ class Pool(Generic[C]):
         self._open = open_
         self._limits = limits
         self._clock = clock or Clock()
-        self._turns = Turns(limits.most)
+        self._slots = Slots(limits.most)
         #: Connections at rest and when they were opened; the one used last is the first.
         self._idle: deque[tuple[C, float]] = deque()
         self._closed = False
@@ -55,10 +55,10 @@ class Pool(Generic[C]):
     async def use(self, *, background: bool = False) -> AsyncIterator[C]:
         """A connection for a block. Raises `DatabaseError` when none is free in time, and what opening raises."""
         try:
-            async with asyncio.timeout(TURN_SECONDS):
-                await self._turns.acquire(background=background)
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._slots.acquire(background=background)
         except TimeoutError:
-            raise DatabaseError(f"no connection became free within {TURN_SECONDS:.0f} seconds") from None
+            raise DatabaseError(f"no connection became free within {WAIT_SECONDS:.0f} seconds") from None
         try:
             connection, opened = await self._take()
             try:
@@ -71,7 +71,7 @@ class Pool(Generic[C]):
                 raise
             await self._give_back(connection, opened)
         finally:
-            self._turns.release(background=background)
+            self._slots.release(background=background)
 
     async def aclose(self) -> None:
         """Close what is at rest now, and what is in use when it comes back."""

@@ -112,7 +112,7 @@ def test_the_errors_of_opening_are_the_callers_and_take_no_place() -> None:
 
 
 def test_waiting_for_a_turn_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pools, "TURN_SECONDS", 0.01)
+    monkeypatch.setattr(pools, "WAIT_SECONDS", 0.01)
 
     async def work(world: World) -> None:
         async with world.pool.use():

@@ -10,8 +10,8 @@ from typing import Final
 REQUESTS_FIRST: Final = 3
 
 
-class Turns:
-    """So many turns at a time. Work in the background leaves one free, if there are several."""
+class Slots:
+    """So many of them at a time. Work in the background leaves one free, if there are several."""
 
     def __init__(self, most: int) -> None:
         self._free = most
@@ -22,30 +22,30 @@ class Turns:
         self._requests_in_a_row = 0
 
     async def acquire(self, *, background: bool = False) -> None:
-        """Wait for a turn; each of a kind in order."""
+        """Wait for a slot; each of a kind in order."""
         if not self._waiting[background] and self._may_go(background):
             self._go(background)
             return
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting[background].append(turn)
+        slot = asyncio.get_running_loop().create_future()
+        self._waiting[background].append(slot)
         try:
-            await turn
+            await slot
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if slot.done() and not slot.cancelled():
                 self.release(background=background)  # it came at the same moment
-            elif turn in self._waiting[background]:
-                self._waiting[background].remove(turn)
+            elif slot in self._waiting[background]:
+                self._waiting[background].remove(slot)
             raise
 
     def release(self, *, background: bool = False) -> None:
-        """Give a turn back: to the next, if somebody waits."""
+        """Give a slot back: to the next, if somebody waits."""
         self._free += 1
         self._background -= background
         while (kind := self._next()) is not None:
-            turn = self._waiting[kind].popleft()
-            if not turn.done():  # else whoever waited has given up
+            slot = self._waiting[kind].popleft()
+            if not slot.done():  # else whoever waited has given up
                 self._go(kind)
-                turn.set_result(None)
+                slot.set_result(None)
 
     def _may_go(self, background: bool) -> bool:
         return self._free > 0 and (not background or self._background < self._most_background)
@@ -56,7 +56,7 @@ class Turns:
         self._requests_in_a_row = 0 if background else self._requests_in_a_row + 1
 
     def _next(self) -> bool | None:
-        """Whose turn is next: True for work in the background, None for nobody's."""
+        """Whose slot is next: True for work in the background, None for nobody's."""
         request = bool(self._waiting[False]) and self._may_go(False)
         work = bool(self._waiting[True]) and self._may_go(True)
         if work and (not request or self._requests_in_a_row >= REQUESTS_FIRST):
