@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import pathlib
+import signal
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -66,6 +68,16 @@ class Secured(Process):
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
+
+    def reload(self) -> None:
+        """SIGHUP, until the log says that it is done."""
+        assert self.process is not None
+        before = self.log.read_text().count("core: reloaded\n")
+        self.process.send_signal(signal.SIGHUP)
+        give_up = time.monotonic() + 30
+        while self.log.read_text().count("core: reloaded\n") == before:
+            assert time.monotonic() < give_up, self.log.read_text()[-2000:]
+            time.sleep(0.01)
 
     def login(self, **given: Any) -> tuple[int, Any]:
         return self.call("POST", "auth/cert/login", given, token="none")
@@ -186,6 +198,27 @@ def test_a_revoked_certificate_is_refused_from_the_next_login_on(tmp_path: pathl
         assert server.call("GET", "auth/cert/crls/issuing")[1]["data"]["serials"] == {WEB.serial: {}}
         server.typed("delete", "auth/cert/crls/issuing", token=server.token)
         assert server.login()[0] == 200
+
+
+def test_a_listener_trusts_other_authorities_from_a_signal_on(tmp_path: pathlib.Path) -> None:
+    with secured(tmp_path, clients="") as server:
+        other = Authority("Other")
+        (tmp_path / "other.pem").write_text(other.pem)
+        server.typed("write", "auth/cert/certs/other", "certificate=@other.pem", token=server.token)
+        config = tmp_path / "config.hcl"
+        asks = f'tls_client_ca_file = "{tmp_path}/clients.crt"\n  tls_key_file'
+        config.write_text(config.read_text().replace("tls_key_file", asks))
+        for trusted, client, role in (((ROOT,), WEB, "web"), ((ROOT, other), other.issue("app"), "other")):
+            (tmp_path / "clients.crt").write_text("".join(one.pem for one in trusted))
+            server.shown = client.write(tmp_path)
+            with pytest.raises((AssertionError, ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)):
+                assert server.login()[0] == 200
+            server.reload()
+            give_up = time.monotonic() + 30  # the server from before may take a few connections more
+            while (answer := server.login())[0] != 200 and time.monotonic() < give_up:
+                time.sleep(0.01)
+            status, body = answer
+            assert (status, body["auth"]["metadata"]["cert_name"] if status == 200 else body) == (200, role)
 
 
 @pytest.mark.parametrize("clients", ["", 'tls_client_ca_file = "{dir}/clients.crt"\n  tls_disable_client_certs = true'])

@@ -54,9 +54,13 @@ class Listener:
     tls_min_version: str = setting("text", "tls12", "Oldest TLS version spoken.", choices=("tls12", "tls13"))
     tls_max_version: str = setting("text", "tls13", "Newest TLS version spoken.", choices=("tls12", "tls13"))
     tls_cipher_suites: tuple[str, ...] = setting("list", (), "Cipher suites for TLS 1.2, best first.")
-    tls_client_ca_file: str = setting("text", "", "CA certificates in PEM that client certificates are checked with.")
-    tls_require_and_verify_client_cert: bool = setting("bool", False, "Refuse clients without a valid certificate.")
-    tls_disable_client_certs: bool = setting("bool", False, "Do not ask clients for certificates.")
+    tls_client_ca_file: str = setting(
+        "text", "", "CA certificates in PEM that client certificates are checked with.", reloadable=True
+    )
+    tls_require_and_verify_client_cert: bool = setting(
+        "bool", False, "Refuse clients without a valid certificate.", reloadable=True
+    )
+    tls_disable_client_certs: bool = setting("bool", False, "Do not ask clients for certificates.", reloadable=True)
     tls_prefer_server_cipher_suites: bool = setting("bool", False, "Prefer our order of suites.", inert=True)
     x_forwarded_for_authorized_addrs: tuple[str, ...] = setting(
         "list", (), "Networks whose X-Forwarded-For is believed; none unless set."
