@@ -15,7 +15,7 @@ from tests.support.authorities import CLIENT, SERVER, Authority, Issued, custom,
 
 from strongroom.auth.cert import pem
 from strongroom.auth.cert.engine import Role
-from strongroom.auth.cert.paths import Untrusted, path, times
+from strongroom.auth.cert.paths import Untrusted, _not_plain, path, times
 from strongroom.auth.cert.presented import Presented, presented, text_of
 from strongroom.auth.cert.rules import judge, parse_extension
 from strongroom.errors import BadRequest
@@ -67,7 +67,6 @@ def test_a_clients_own_key_may_be_of_any_kind() -> None:
 
 EXPIRED = ROOT.child("Expired", days=(-9, -2))
 SHORT = ROOT.child("Short", path_length=0)
-ONLY_SERVERS = ROOT.child("Servers")
 NAMED = ROOT.child(
     "Named",
     extensions=[(x509.NameConstraints([x509.DNSName("team.example")], [x509.DNSName("no.team.example")]), True)],
@@ -132,6 +131,81 @@ def test_a_certificate_is_good_from_its_first_to_its_last_second() -> None:
     assert [bool(times(cert, at)) for at in (begins - 1, begins, ends, ends + 1)] == [True, False, False, True]
     assert times(cert, ends + 90).endswith(", 90 s ago")
     assert times(cert, ends + 3 * 86400).endswith(", 3 days ago")
+
+
+# What `openssl req -x509` and `openssl x509 -req` made, for a hundred years; the keys are gone.
+OLD_ROOT = """\
+-----BEGIN CERTIFICATE-----
+MIIBczCCARmgAwIBAgIUCq8FwxBjzvkXASwT1uQkUrnecZEwCgYIKoZIzj0EAwIw
+DjEMMAoGA1UEAwwDT2xkMCAXDTI2MTEyOTA3NTQxMloYDzIxMjYxMTA1MDc1NDEy
+WjAOMQwwCgYDVQQDDANPbGQwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQbiBk6
+Z4PuyZhWdPFsXMepMokiDGAoanRbzGhdNMANHCOWxe01y6hs7iiL8sTuMP/Z6dMl
+MsTWUvFVlv8Y0Je7o1MwUTAdBgNVHQ4EFgQUWfhxfTwmUXkMYIn6SOzrCbu/8mIw
+HwYDVR0jBBgwFoAUWfhxfTwmUXkMYIn6SOzrCbu/8mIwDwYDVR0TAQH/BAUwAwEB
+/zAKBggqhkjOPQQDAgNIADBFAiEAqH0qk9sY8m/G8CDwAfhFMQguVfPiv321UmF5
+SHglqvYCIEczcQqYUsvPY+mB4rGQkrKoFlxP9mXZWhcNE6Wm7kUV
+-----END CERTIFICATE-----
+"""
+OLD = """\
+-----BEGIN CERTIFICATE-----
+MIIBHTCBwwIUeeOCahcHok1zbYn2f/ViPRPBkEUwCgYIKoZIzj0EAwIwDjEMMAoG
+A1UEAwwDT2xkMCAXDTI2MTEyOTA3NTQxMloYDzIxMjYxMTA1MDc1NDEyWjASMRAw
+DgYDVQQDDAdvbGQtd2ViMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEF2BPYZBB
+hMsvZ9uGFyhwZJHj+k1n6umzMVa8IHWAzyzjBO8OyMtxZi1qvI2sSI4IbUjt+jKm
+IrdKIUsgUTQ7gzAKBggqhkjOPQQDAgNJADBGAiEAkUMnBTGqLgKfHxRd4MJ6W6FH
+e07hYS+SUYANpK3LuLMCIQD1/sVI9Eert22FP/qHD7UsTuqQKAlJjT6up7OFZzpI
+LQ==
+-----END CERTIFICATE-----
+"""
+OLD_SHA1 = """\
+-----BEGIN CERTIFICATE-----
+MIIBGjCBwgIUdV6VfBRFKPfnJClbeRlKVOEaKywwCQYHKoZIzj0EATAOMQwwCgYD
+VQQDDANPbGQwIBcNMjYxMTI5MDc1NDEyWhgPMjEyNjExMDUwNzU0MTJaMBIxEDAO
+BgNVBAMMB29sZC13ZWIwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQXYE9hkEGE
+yy9n24YXKHBkkeP6TWfq6bMxVrwgdYDPLOME7w7Iy3FmLWq8jaxIjghtSO36MqYi
+t0ohSyBRNDuDMAkGByqGSM49BAEDSAAwRQIgQDn+HWtVBKrlhF1bn/c3ea4xxnlt
+AgZmsJinw3p5h4QCIQCFTdflo1rMThKrFGUFVhaWQrjitq9qmwh6Ol6oatghag==
+-----END CERTIFICATE-----
+"""
+
+
+def old(client: str, *anchors: str, at: float = 0) -> list[str]:
+    (leaf,) = pem.certificates(client)
+    trusted = tuple(one for text in anchors for one in pem.certificates(text))
+    return [one.subject.rfc4514_string() for one in path(leaf, (), trusted, at or time.time())]
+
+
+def test_a_certificate_of_version_1_is_good_right_below_what_is_trusted() -> None:
+    assert old(OLD, ROOT.pem, OLD_ROOT) == ["CN=old-web", "CN=Old"]
+    assert old(OLD, OLD_ROOT, OLD) == ["CN=old-web", "CN=Old"]
+
+
+def test_a_certificate_of_version_1_is_good_nowhere_else() -> None:
+    century = 101 * 365 * 86400
+    for client, anchors, at, reason in (
+        (OLD, [ROOT.pem], 0, "must be signed by a trusted authority itself"),
+        (OLD, [Authority("Old").pem], 0, "must be signed by a trusted authority itself"),
+        (OLD_SHA1, [OLD_ROOT], 0, "must be signed by a trusted authority itself"),
+        (OLD, [OLD_ROOT], time.time() + century, '"CN=old-web" expired on '),
+        (OLD, [OLD_ROOT], 1, '"CN=old-web" is not valid before '),
+    ):
+        with pytest.raises(Untrusted, match=reason):
+            old(client, *anchors, at=at)
+
+
+@pytest.mark.parametrize(
+    ("anchor", "reason"),
+    [
+        (ROOT, ""),
+        (NAMED, "an authority with constraints"),
+        (ROOT.child("S", extensions=[(x509.ExtendedKeyUsage([SERVER]), False)]), "an authority with constraints"),
+        (WITHOUT_SIGNING, "no authority that may sign"),
+        (NO_AUTHORITY, "no authority that may sign"),
+    ],
+)
+def test_who_may_sign_certificates_of_version_1(anchor: Issued, reason: str) -> None:
+    assert reason in (why := _not_plain(anchor.cert))
+    assert bool(why) is bool(reason)
 
 
 # -- Rules -------------------------------------------------------------------------------------------------------------

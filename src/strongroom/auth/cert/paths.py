@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
-from strongroom.auth.cert.pem import Certificates, for_clients
+from strongroom.auth.cert.pem import Certificates, for_clients, is_authority
 from strongroom.auth.jose import quoted
 
 #: How many authorities may stand between a client's certificate and the trusted one.
@@ -33,6 +33,8 @@ def path(leaf: x509.Certificate, rest: Certificates, anchors: Certificates, now:
     Raises:
         Untrusted: there is none.
     """
+    if leaf.version is x509.Version.v1:
+        return _plain(leaf, anchors, now)
     when = datetime.datetime.fromtimestamp(now, datetime.UTC)
     ca, client = _policies()
     try:
@@ -49,6 +51,33 @@ def path(leaf: x509.Certificate, rest: Certificates, anchors: Certificates, now:
         raise Untrusted(_reason(str(e), leaf, (*rest, *anchors), now)) from None
     except (ValueError, UnsupportedAlgorithm) as e:
         raise Untrusted(f"a certificate of the path cannot be read: {type(e).__name__}") from None
+
+
+def _plain(leaf: x509.Certificate, anchors: Certificates, now: float) -> Certificates:
+    """The path from a certificate of version 1, as `openssl x509 -req` makes them, to the authority that signed it.
+
+    The library takes none of these. They have no extensions, so there is little to verify; the authority must be one of
+    the trusted itself, and without constraints, which could not be applied.
+    """
+    for anchor in anchors:
+        if anchor.subject == leaf.issuer and issued(leaf, anchor):
+            problem = next((f"{called(one.subject)} {why}" for one in (leaf, anchor) if (why := times(one, now))), "")
+            problem = problem or _not_plain(anchor)
+            if problem:
+                raise Untrusted(problem)
+            return leaf, anchor
+    raise Untrusted("a certificate of version 1 must be signed by a trusted authority itself")
+
+
+def _not_plain(anchor: x509.Certificate) -> str:
+    """Why an authority cannot sign a certificate without extensions, "" when it can."""
+    found = {type(ext.value): ext.value for ext in anchor.extensions}
+    usage: Any = found.get(x509.KeyUsage)
+    if not is_authority(anchor) or (usage is not None and not usage.key_cert_sign):
+        return "its issuer is no authority that may sign certificates"
+    if x509.NameConstraints in found or not for_clients(anchor):
+        return "its issuer is an authority with constraints, which a certificate of version 1 cannot keep"
+    return ""
 
 
 def issued(one: x509.Certificate, issuer: x509.Certificate) -> bool:
