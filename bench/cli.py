@@ -31,7 +31,7 @@ print(json.dumps([os.waitstatus_to_exitcode(status), wall, used.ru_utime + used.
 
 @dataclass(frozen=True)
 class Row:
-    """A command, and how many seconds of wall and processor time it may take."""
+    """A command, and how many seconds of wall and processor time it may take. "" is an interpreter that does nothing."""
 
     words: str
     wall: float = 0.0
@@ -59,7 +59,8 @@ class Run:
 
 def run(words: Sequence[str], env: dict[str, str]) -> Run:
     """Run a command; raises `RuntimeError` when it fails."""
-    runner = [sys.executable, "-I", "-S", "-c", RUNNER, str(PROGRAM), *words]
+    command = [str(PROGRAM), *words] if words else [sys.executable, "-c", "pass"]
+    runner = [sys.executable, "-I", "-S", "-c", RUNNER, *command]
     done = subprocess.run(runner, capture_output=True, text=True, env=env, check=True)
     code, wall, cpu, kilobytes = json.loads(done.stdout)
     if code:
@@ -79,8 +80,9 @@ def _milliseconds(seconds: float) -> str:
 
 def cells(row: Row, runs: Sequence[Run]) -> list[str]:
     """A row of the table; of the times, the medians."""
+    line = row.words.partition(" -- ")[2]
     return [
-        f"`{line}`, Tab" if (line := row.words.partition(" -- ")[2]) else f"`vault {row.words}`",
+        f"`{line}`, Tab" if line else f"`vault {row.words}`" if row.words else "`python -c pass`",
         _milliseconds(statistics.median(one.wall for one in runs)),
         _milliseconds(row.wall) if row.wall else "",
         _milliseconds(statistics.median(one.cpu for one in runs)),

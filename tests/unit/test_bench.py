@@ -68,7 +68,7 @@ def test_the_document_has_that_place(document: pathlib.Path, begin: str) -> None
 
 
 def test_a_command_is_run_and_measured(tmp_path: pathlib.Path) -> None:
-    row = cli.rows(0)[0]
+    row = cli.rows(0)[1]
     used = cli.run(cli.words_of(row), servers.environment(tmp_path))
     assert used.cpu > 0
     assert used.peak > 1 << 20
@@ -79,7 +79,7 @@ def test_a_command_is_run_and_measured(tmp_path: pathlib.Path) -> None:
 
 
 def test_every_command_that_is_measured_exists() -> None:
-    for row in cli.rows(1):
+    for row in cli.rows(1)[1:]:
         path, command, _ = catalog.find(cli.words_of(row))
         assert isinstance(command, Command), path
 
