@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import functools
 import json
-import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -37,6 +36,8 @@ ALGORITHMS: Final[Mapping[str, str]] = {
 MIN_RSA, MAX_RSA = 2048, 8192
 MAX_KEYS: Final = 100
 NO_KEY: Final = "error verifying token signature: no known key successfully validated the token signature"
+#: Unix seconds in the year 9999, as far as dates go.
+MAX_TIME: Final = 253_402_300_799
 SKEW: Final = 60
 LEEWAY: Final = 150
 
@@ -322,9 +323,14 @@ def _date(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
     if value is None:
         return 0
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise BadJWT(f"the {name} claim is no time", f"the {name} claim is {quoted(value)}")
+    # JSON's whole numbers have no end, and floats have no room for all of them.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -MAX_TIME <= value <= MAX_TIME:
+        raise BadJWT(f"the {name} claim is no time", f"the {name} claim is {_brief(value)}")
     return value
+
+
+def _brief(value: object) -> str:
+    return "a number far out of range" if isinstance(value, int) and abs(value) > MAX_TIME else quoted(value)
 
 
 def audiences(claims: Mapping[str, Any]) -> list[str]:

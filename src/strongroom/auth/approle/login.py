@@ -21,6 +21,7 @@ from strongroom.auth.approle.model import (
     broken,
     load_role,
     names_of,
+    too_long,
 )
 from strongroom.auth.approle.secret_ids import check_within, remove
 from strongroom.errors import BadRequest, InvalidCredentials
@@ -59,7 +60,7 @@ async def _role(ctx: Context, role_id: str) -> Role:
     if not role_id:
         raise BadRequest("missing role_id")
     names = await names_of(ctx)
-    ref = await ctx.storage.load(ROLE_ID + names.name(role_id), RoleRef)
+    ref = await ctx.storage.load(ROLE_ID + names.name(role_id), RoleRef) if not too_long(role_id) else None
     role = await load_role(ctx, ref.name) if ref else None
     if role is None:
         raise InvalidCredentials(INVALID, reason="no role has this role id")
@@ -72,7 +73,7 @@ async def _spend(ctx: Context, role: Role, secret_id: str) -> SecretId:
         raise BadRequest("missing secret_id")
     hashed = (await names_of(ctx)).name(secret_id)
     key = f"{SECRET}{role.key}/{hashed}"
-    entry = await ctx.storage.load(key, SecretId)
+    entry = await ctx.storage.load(key, SecretId) if not too_long(secret_id) else None
     if entry is not None and entry.num_uses:
         # Held until the commit: no two logins may find the same last use.
         await ctx.lock(SECRET_LOCK, role.key + hashed)

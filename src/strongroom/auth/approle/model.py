@@ -21,7 +21,7 @@ from strongroom.api.context import Context
 from strongroom.api.messages import Timestamp
 from strongroom.auth.token_params import TokenParams
 from strongroom.crypto.kdf import Salt as Names
-from strongroom.errors import MULTI, InternalError
+from strongroom.errors import MULTI, BadRequest, InternalError
 
 SALT: Final = "salt"
 ROLE: Final = "role/"
@@ -33,6 +33,8 @@ ACCESSOR: Final = "accessor/"
 ROLE_LOCK: Final = "roles"
 #: The lock on one secret id.
 SECRET_LOCK: Final = "secret"  # noqa: S105 - a lock's kind
+#: A role id or a secret id is not longer than this, in bytes.
+MOST_ID: Final = 4096
 NEVER: Final = "0001-01-01T00:00:00Z"
 
 
@@ -136,6 +138,17 @@ async def names_of(ctx: Context) -> Names:
 async def load_role(ctx: Context, name: str) -> Role | None:
     """The role of this name, which is in lower case, or None."""
     return await ctx.storage.load(ROLE + name, Role)
+
+
+def check_id(name: str, text: str) -> None:
+    """Refuse a role id or a secret id that is too long to be one; raises `BadRequest`."""
+    if too_long(text):
+        raise BadRequest(f"{name} is longer than {MOST_ID} bytes")
+
+
+def too_long(text: str) -> bool:
+    """Whether no role id and no secret id is that long."""
+    return len(text) > MOST_ID or len(text.encode("utf-8", "surrogatepass")) > MOST_ID
 
 
 def broken(text: str) -> InternalError:

@@ -12,7 +12,7 @@ from strongroom.api.context import Context
 from strongroom.api.fields import CommaList, Duration, LowerName
 from strongroom.api.messages import Response
 from strongroom.auth.approle.engine import approle
-from strongroom.auth.approle.model import ROLE, ROLE_ID, ROLE_LOCK, Role, RoleRef, broken, load_role, names_of
+from strongroom.auth.approle.model import ROLE, ROLE_ID, ROLE_LOCK, Role, RoleRef, broken, check_id, load_role, names_of
 from strongroom.auth.approle.tidy import sweep
 from strongroom.auth.token_params import OldPeriod, OldPolicies, TokenArgs, TokenResource, truncation, with_token_args
 from strongroom.clock import new_uuid
@@ -75,6 +75,7 @@ async def write_role(ctx: Context, args: RoleArgs) -> Response:
     except BadNetworks as e:
         raise broken(e.errors[0]) from None
     if args.role_id:
+        check_id("role_id", args.role_id)
         role = replace(role, role_id=args.role_id)
     await save(ctx, old, role)
     return Response(warnings=truncation(role, ctx.mount.max_lease_ttl))
@@ -106,6 +107,7 @@ async def write_role_id(ctx: Context, args: RoleIdArgs) -> None:
     role = await need_role(ctx, args.role_name, UnsupportedPath())
     if not args.role_id:
         raise BadRequest("missing role_id")
+    check_id("role_id", args.role_id)
     await save(ctx, role, replace(role, role_id=args.role_id))
 
 

@@ -20,6 +20,7 @@ from strongroom.auth.approle.model import (
     Role,
     SecretId,
     broken,
+    check_id,
     load_role,
     names_of,
 )
@@ -72,6 +73,7 @@ async def custom(ctx: Context, args: CustomArgs) -> dict[str, Any]:
     """Register a secret id of the caller's own choosing."""
     if not args.secret_id:
         raise BadRequest("missing secret_id")
+    check_id("secret_id", args.secret_id)
     return await _make(ctx, args, args.secret_id)
 
 
