@@ -94,11 +94,11 @@ def _certificate_itself(ctx: Context, shown: Presented, found: Findings) -> None
 
 async def _any_role(ctx: Context, shown: Presented, grounds: Grounds, found: Findings) -> Role | None:
     """The role that a login without a name would get; of each other only why it does not match."""
-    from strongroom.auth.cert.trust import examine, trusted_by
+    from strongroom.auth.cert.trust import examine, outline_of
 
     names = (await ctx.storage.list(ROLE, "", MOST_ROLES + 1))[:MOST_ROLES]
     roles = [role for role in [await load_role(ctx, name) for name in names] if role is not None]
-    roles.sort(key=lambda role: trusted_by(ctx, role, grounds.config).authority)
+    roles.sort(key=lambda role: outline_of(ctx, role, grounds.config).authority)
     for role in roles:
         inner = Findings()
         verdict = await examine(ctx, shown, role, grounds, inner)

@@ -96,7 +96,7 @@ async def matching(ctx: Context, shown: Presented, name: str, *, online: bool = 
         BadRequest: there is none.
     """
     from strongroom.auth.cert.pem import for_clients
-    from strongroom.auth.cert.trust import Grounds, examine, trusted_by, validity
+    from strongroom.auth.cert.trust import Grounds, examine, outline_of, validity
 
     if problem := validity(shown, ctx.clock.now()):
         raise denied(UNVERIFIED.format("certificate has expired or is not yet valid"), problem)
@@ -105,7 +105,7 @@ async def matching(ctx: Context, shown: Presented, name: str, *, online: bool = 
         raise denied(UNVERIFIED.format("certificate specifies an incompatible key usage"), reason)
     grounds = Grounds(await load_config(ctx), await load_crls(ctx), online)
     roles = await _roles(ctx, name)
-    roles.sort(key=lambda role: trusted_by(ctx, role, grounds.config).authority)
+    roles.sort(key=lambda role: outline_of(ctx, role, grounds.config).authority)
     reasons: list[str] = []
     trusted = untold = False
     for role in roles:

@@ -33,11 +33,13 @@ _TEXTS: Final = {
 class Presented:
     """A client's certificate and what it says; `rest` are the certificates that came along.
 
+    `names` are those that authorities above it may have, in DER: its own, and of whoever issued what was shown.
     `extensions` are the values by OID, in DER. Key ids are empty where there is none.
     """
 
     leaf: x509.Certificate
     rest: Certificates
+    names: frozenset[bytes]
     common_name: str
     organizational_units: tuple[str, ...]
     dns_names: tuple[str, ...]
@@ -91,6 +93,7 @@ def told_by(leaf: x509.Certificate, rest: Certificates = ()) -> Presented:
     return Presented(
         leaf,
         rest,
+        names=frozenset({leaf.subject.public_bytes(), *(one.issuer.public_bytes() for one in (leaf, *rest))}),
         common_name=names[-1] if names else "",
         organizational_units=_values(leaf, NameOID.ORGANIZATIONAL_UNIT_NAME),
         dns_names=tuple(sans.get_values_for_type(x509.DNSName)),

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives import hashes
 
 from strongroom.api.context import Context
 from strongroom.api.doctor import Findings
@@ -26,14 +26,25 @@ from strongroom.auth.cert.presented import Presented, serial_of
 from strongroom.auth.cert.rules import judge
 
 _ROLES: Final = "certificates of roles"
+_OUTLINES: Final = "what roles are about"
+_MOST_OUTLINES: Final = 10_000
+
+
+class Outline(NamedTuple):
+    """What tells most roles apart from the one that a certificate is for, without looking at their certificates.
+
+    `subjects` are the names that the role's authorities sign under, `fingerprint` is of its first certificate.
+    """
+
+    authority: bool
+    fingerprint: bytes
+    subjects: frozenset[bytes]
 
 
 class Trusted(NamedTuple):
-    """What a role trusts: a client's own certificate, or authorities with the names that they sign under."""
+    """The certificates of a role: those that it trusts, and those that may sign OCSP answers."""
 
     certificates: Certificates
-    authority: bool
-    subjects: frozenset[bytes]
     responders: Certificates
 
 
@@ -47,28 +58,43 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """What all roles of a mount are judged with. Without `online` nobody is asked by OCSP."""
+    """What all roles of a mount are judged with, for one certificate. Without `online` nobody is asked by OCSP."""
 
     config: Config
     lists: Mapping[str, Revoked]
     online: bool = True
+    #: Paths that were found, or why there is none, by the PEM text of the authorities: many roles trust the same.
+    paths: dict[str, Certificates | Untrusted] = field(default_factory=dict)
 
 
 def trusted_by(ctx: Context, role: Role, config: Config) -> Trusted:
-    """What a role trusts; read once for as long as it stays in memory."""
-    kept: dict[str, tuple[Role, Trusted]] = ctx.memory.setdefault(_ROLES, {})
-    known = kept.get(role.name)
-    if known is not None and (known[0] is role or known[0] == role):
-        return known[1]
-    found = pem.certificates(role.certificate)
-    subjects = frozenset(one.subject.public_bytes() for one in found)
-    trusted = Trusted(found, pem.is_authority(found[0]), subjects, pem.certificates(role.ocsp_ca_certificates))
-    kept.pop(role.name, None)
-    while kept and len(kept) >= max(config.role_cache_size, 1):
+    """The certificates of a role; read once for as long as they stay in memory."""
+    kept: dict[tuple[str, str], Trusted] = ctx.memory.setdefault(_ROLES, {})
+    texts = (role.certificate, role.ocsp_ca_certificates)
+    known = kept.get(texts)
+    if known is not None:
+        return known
+    trusted = Trusted(pem.certificates(role.certificate), pem.certificates(role.ocsp_ca_certificates))
+    while len(kept) >= max(config.role_cache_size, 1):
         del kept[next(iter(kept))]
     if config.role_cache_size > 0:
-        kept[role.name] = (role, trusted)
+        kept[texts] = trusted
     return trusted
+
+
+def outline_of(ctx: Context, role: Role, config: Config) -> Outline:
+    """What a role is about."""
+    kept: dict[str, Outline] = ctx.memory.setdefault(_OUTLINES, {})
+    known = kept.get(role.certificate)
+    if known is not None:
+        return known
+    found = trusted_by(ctx, role, config).certificates
+    subjects = frozenset(one.subject.public_bytes() for one in found)
+    outline = Outline(pem.is_authority(found[0]), found[0].fingerprint(hashes.SHA256()), subjects)
+    while len(kept) >= _MOST_OUTLINES:
+        del kept[next(iter(kept))]
+    kept[role.certificate] = outline
+    return outline
 
 
 def validity(shown: Presented, now: float) -> str:
@@ -78,41 +104,46 @@ def validity(shown: Presented, now: float) -> str:
 
 async def examine(ctx: Context, shown: Presented, role: Role, grounds: Grounds, found: Findings) -> Verdict:
     """Judge a certificate by a role; each check is put down."""
-    trusted = trusted_by(ctx, role, grounds.config)
+    outline = outline_of(ctx, role, grounds.config)
     try:
-        chain = _chain(ctx, shown, trusted)
+        chain = _path(ctx, shown, role, outline, grounds)
     except Untrusted as e:
         found.wrong("trust", str(e))
         return Verdict(trusted=False)
     what = called(chain[-1].subject)
-    found.right("trust", f"the path ends at {what}" if trusted.authority else "it is the role's own certificate")
-    holds = [_not_revoked(ctx, shown, trusted, chain, grounds, found)]
+    found.right("trust", f"the path ends at {what}" if outline.authority else "it is the role's own certificate")
+    holds = [_not_revoked(ctx, shown, role, chain, grounds, found)]
     holds += [found.judge(rule.name, rule.holds, rule.detail, rule.detail) for rule in judge(role, shown)]
     if not all(holds):
-        return Verdict(trusted.authority)
-    return await _online(ctx, shown, role, trusted, chain, grounds, found)
+        return Verdict(outline.authority)
+    matched, untold = await _online(ctx, shown, role, chain, grounds, found)
+    return Verdict(outline.authority, matched, untold)
 
 
-def _chain(ctx: Context, shown: Presented, trusted: Trusted, without: Iterable[str] = ()) -> Certificates:
-    """The path to what the role trusts, which has none of some serial numbers; raises `Untrusted`."""
-    if not trusted.authority:
-        own = trusted.certificates[0].public_bytes(Encoding.DER)
-        if hmac.compare_digest(own, shown.leaf.public_bytes(Encoding.DER)):
+def _path(ctx: Context, shown: Presented, role: Role, outline: Outline, grounds: Grounds) -> Certificates:
+    """The path to what the role trusts; raises `Untrusted`."""
+    if not outline.authority:
+        if hmac.compare_digest(outline.fingerprint, shown.leaf.fingerprint(hashes.SHA256())):
             return (shown.leaf,)
         raise Untrusted("it is another certificate than the role's")
-    without = frozenset(without)
-    rest = tuple(one for one in shown.rest if serial_of(one) not in without)
-    anchors = tuple(one for one in trusted.certificates if serial_of(one) not in without)
     # Names are compared before signatures are checked: a mount may have many roles.
-    issuers = {one.issuer.public_bytes() for one in (shown.leaf, *rest)}
-    if trusted.subjects.isdisjoint(issuers) and shown.leaf not in anchors:
-        names = ", ".join(sorted({called(one.issuer) for one in (shown.leaf, *rest)}))
+    if outline.subjects.isdisjoint(shown.names):
+        names = ", ".join(sorted({called(one.issuer) for one in (shown.leaf, *shown.rest)}))
         raise Untrusted(f"it is issued by none of the role's authorities, but by {names}")
-    return path(shown.leaf, rest, anchors, ctx.clock.now())
+    known = grounds.paths.get(role.certificate)
+    if known is None:
+        try:
+            known = path(shown.leaf, shown.rest, trusted_by(ctx, role, grounds.config).certificates, ctx.clock.now())
+        except Untrusted as e:
+            known = e
+        grounds.paths[role.certificate] = known
+    if isinstance(known, Untrusted):
+        raise Untrusted(*known.args)
+    return known
 
 
 def _not_revoked(
-    ctx: Context, shown: Presented, trusted: Trusted, chain: Certificates, grounds: Grounds, found: Findings
+    ctx: Context, shown: Presented, role: Role, chain: Certificates, grounds: Grounds, found: Findings
 ) -> bool:
     """Whether no revocation list has a certificate of the path, or of another path that there is."""
     if not grounds.lists:
@@ -123,17 +154,23 @@ def _not_revoked(
         found.right("revocation lists", "no certificate of the path is on one")
         return True
     serial, name = next(iter(listed.items()))
-    if serial != shown.serial:
-        every = _listed((*shown.rest, *trusted.certificates), grounds.lists)
-        try:
-            _chain(ctx, shown, trusted, every)
-        except Untrusted:
-            pass
-        else:
-            found.right("revocation lists", f"serial number {serial} is on {name}, and there is a path without it")
-            return True
+    if serial != shown.serial and _path_around(ctx, shown, role, grounds):
+        found.right("revocation lists", f"serial number {serial} is on {name}, and there is a path without it")
+        return True
     found.wrong("revocation lists", f"serial number {serial} of the path is on revocation list {name}")
     return False
+
+
+def _path_around(ctx: Context, shown: Presented, role: Role, grounds: Grounds) -> bool:
+    """Whether there is a path on which nobody is revoked."""
+    anchors = trusted_by(ctx, role, grounds.config).certificates
+    without = _listed((*shown.rest, *anchors), grounds.lists)
+    rest = tuple(one for one in shown.rest if serial_of(one) not in without)
+    try:
+        path(shown.leaf, rest, tuple(one for one in anchors if serial_of(one) not in without), ctx.clock.now())
+    except Untrusted:
+        return False
+    return True
 
 
 def _listed(certificates: Iterable[x509.Certificate], lists: Mapping[str, Revoked]) -> dict[str, str]:
@@ -143,32 +180,26 @@ def _listed(certificates: Iterable[x509.Certificate], lists: Mapping[str, Revoke
 
 
 async def _online(
-    ctx: Context,
-    shown: Presented,
-    role: Role,
-    trusted: Trusted,
-    chain: Certificates,
-    grounds: Grounds,
-    found: Findings,
-) -> Verdict:
+    ctx: Context, shown: Presented, role: Role, chain: Certificates, grounds: Grounds, found: Findings
+) -> tuple[bool, bool]:
+    """Whether OCSP lets the certificate in, and whether it could not be told."""
     if not role.ocsp_enabled or not grounds.online:
-        found.skip("OCSP", "the role does not want it" if not role.ocsp_enabled else "not asked here")
-        return Verdict(trusted.authority, matched=True)
-    told = await _told(ctx, shown, role, trusted, chain, grounds.config.ocsp_cache_size)
-    if told.status is ocsp.Status.UNKNOWN and role.ocsp_fail_open:
+        found.skip("OCSP", "not asked here" if role.ocsp_enabled else "the role does not want it")
+        return True, False
+    told = await _told(ctx, shown, role, chain, grounds.config)
+    unknown = told.status is ocsp.Status.UNKNOWN
+    if unknown and role.ocsp_fail_open:
         found.note("OCSP", f"{told.detail}; the role lets it in all the same")
-        return Verdict(trusted.authority, matched=True)
-    good = found.judge("OCSP", told.status is ocsp.Status.GOOD, told.detail, told.detail)
-    return Verdict(trusted.authority, matched=good, untold=told.status is ocsp.Status.UNKNOWN)
+        return True, False
+    return found.judge("OCSP", told.status is ocsp.Status.GOOD, told.detail, told.detail), unknown
 
 
-async def _told(
-    ctx: Context, shown: Presented, role: Role, trusted: Trusted, chain: Certificates, cached: int
-) -> ocsp.Told:
+async def _told(ctx: Context, shown: Presented, role: Role, chain: Certificates, config: Config) -> ocsp.Told:
+    responders = trusted_by(ctx, role, config).responders
     # Of a role's own certificate nothing is above it in the path; the issuer has to be among what the role has.
-    issuer = chain[1] if len(chain) > 1 else next((o for o in trusted.responders if issued(shown.leaf, o)), None)
+    issuer = chain[1] if len(chain) > 1 else next((one for one in responders if issued(shown.leaf, one)), None)
     if issuer is None:
         return ocsp.Told(ocsp.Status.UNKNOWN, "the issuer of the certificate is not among ocsp_ca_certificates")
-    servers = role.ocsp_servers_override or ocsp.servers_of(shown.leaf)
-    question = ocsp.Question(shown.leaf, issuer, tuple(servers), trusted.responders, every=role.ocsp_query_all_servers)
-    return await ocsp.status(ctx, question, cached)
+    servers = tuple(role.ocsp_servers_override or ocsp.servers_of(shown.leaf))
+    question = ocsp.Question(shown.leaf, issuer, servers, responders, every=role.ocsp_query_all_servers)
+    return await ocsp.status(ctx, question, config.ocsp_cache_size)
