@@ -17,6 +17,7 @@ from tests.unit.auth.own_server import Server, data, ok, played, refused
 from strongroom.api.messages import Auth, Operation, Request
 from strongroom.auth.cert import revocation
 from strongroom.auth.cert.crls import INTERVAL, refresh
+from strongroom.crypto import otp, otp_url
 from strongroom.errors import RequestError
 from strongroom.pipeline import handle
 
@@ -368,6 +369,46 @@ def test_limits_by_role_know_the_role_that_a_certificate_gets() -> None:
 
 def refused_for_rate(answer: Any) -> bool:
     return isinstance(answer, RequestError) and type(answer).__name__ == "TooManyRequests"
+
+
+def test_a_second_factor_may_be_demanded_of_a_certificate_too() -> None:
+    async def scenario(server: Server) -> None:
+        await role(server)
+        entity = (await let_in(server)).entity_id
+        method = data(await server.write("identity/mfa/method/totp", issuer="S"))["method_id"]
+        demand = {"mfa_method_ids": [method], "auth_method_types": ["cert"]}
+        ok(await server.write("identity/mfa/login-enforcement/machines", **demand))
+        made = data(await server.write("identity/mfa/method/totp/admin-generate", method_id=method, entity_id=entity))
+        auth = await let_in(server)
+        assert auth.mfa_requirement is not None
+        assert auth.client_token == ""
+        code = otp.hotp(otp_url.decode_key(otp_url.parse_url(made["url"]).key), steps(server), 6, "SHA1")
+        given = {"mfa_request_id": auth.mfa_requirement["mfa_request_id"], "mfa_payload": {method: [code]}}
+        whole = ok(await server.write("sys/mfa/validate", "", **given)).auth
+        assert whole is not None
+        ok(await renew(server, whole.client_token, WEB))
+        assert IDENTITY in refused(await renew(server, whole.client_token, ISSUING.issue("app")))[1]
+
+    mounted(scenario)
+
+
+def steps(server: Server) -> int:
+    return otp.counter_at(int(server.clock.now()), 30)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x00b", "*", "../x", "\u202e", "x" * 64])
+def test_a_name_that_means_something_elsewhere_is_only_a_name(name: str) -> None:
+    async def scenario(server: Server) -> None:
+        await role(server)
+        answer = await login(server, ISSUING.issue(name))
+        if isinstance(answer, RequestError):
+            assert refused(answer)[0] == "BadRequest"
+            return
+        assert answer.auth is not None
+        entity = data(await server.read(f"identity/entity/id/{answer.auth.entity_id}"))
+        assert entity["aliases"][0]["name"] == name
+
+    mounted(scenario)
 
 
 # -- Revocation lists --------------------------------------------------------------------------------------------------
