@@ -42,14 +42,19 @@ class Broker:
 
     def add(self, device: Device) -> None:
         """Give a device every line from now on."""
-        self.devices = (*self.devices, device)
+        self._use((*self.devices, device))
 
     def remove(self, path: str) -> Device | None:
         """Give a device no more lines; the caller closes it."""
         device = next((d for d in self.devices if d.path == path), None)
-        self.devices = tuple(d for d in self.devices if d is not device)
+        self._use(tuple(d for d in self.devices if d is not device))
         self._trouble.pop(path, None)
         return device
+
+    def _use(self, devices: tuple[Device, ...]) -> None:
+        self.devices = devices
+        for device in devices:
+            device.alone = len(devices) == 1
 
     async def request(self, exchange: Exchange) -> None:
         """Record a request before it is acted on; raises `InternalError` if devices are enabled and none could."""

@@ -55,6 +55,8 @@ class Device(ABC):
     def __init__(self, path: str, salt: str, options: Mapping[str, str]) -> None:
         #: Where it is enabled; ends in "/".
         self.path = path
+        #: Whether no other is enabled. Beside others, waiting for this one must hold up nobody: they can record alone.
+        self.alone = True
         form = options.get("format", "json")
         if form not in ("json", "jsonx"):
             raise refuse(f"unknown format type {go_quote(form)}")

@@ -13,7 +13,8 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
@@ -21,7 +22,7 @@ from typing import ClassVar
 from strongroom.api.aside import LARGE
 from strongroom.audit.device import Device, go_quote, reason_of, refuse
 from strongroom.audit.disks import remote
-from strongroom.audit.pump import Pump
+from strongroom.audit.pump import Job, Pump
 from strongroom.audit.rotation import Rotation, beginning
 from strongroom.turns import Joint
 
@@ -40,14 +41,33 @@ def parse_mode(text: str) -> int:
     return mode & 0o7777
 
 
+class _Turn:
+    """The lines of one turn of the event loop, which are written together."""
+
+    __slots__ = ("job", "joint", "lines", "problem", "written")
+
+    def __init__(self, flush: Callable[[], None]) -> None:
+        self.lines: list[bytes] = []
+        self.joint = Joint(flush)
+        #: The thread's work on them, where it was not done at once.
+        self.job: Job | None = None
+        self.written = False
+        self.problem: Exception | None = None
+
+
 class FileDevice(Device):
     """Appends lines to a file.
 
-    Lines go to a file on a local disk by a plain write on the event loop: into the page cache that is about a
-    microsecond, much less than a thread costs. Those of one turn of the loop are written together, since giving up the
-    interpreter's lock costs more than the write. Everything that can stand still (a pipe, a terminal, a network mount
-    whose server is gone), and all else that is done to a file, is for a thread, with a deadline. After a slow write on
-    a local disk the lines go through the thread too, until `retry_seconds` later the disk gets another chance.
+    Those of one turn of the event loop are written together, since giving up the interpreter's lock costs more than a
+    write. There are three ways of writing, by what can stand still and whom that would hold up:
+
+    - On the loop itself, when the file is on a local disk and no other device is enabled: into the page cache that is
+      about a microsecond. Should the disk hang, nothing could be answered anyway before it goes on.
+    - On a thread that the loop waits for, for `slow_seconds` at most, when the disk is local and other devices could go
+      on alone. That costs some ten microseconds a turn, and no disk holds up the loop for longer.
+    - On the thread, with a deadline, while the loop does other things: everything that is known to stand still (a pipe,
+      a terminal, a network mount), all that is done to a file beside appending, and a local disk after a slow write,
+      until `retry_seconds` later it gets another chance. What comes meanwhile is written together next.
     """
 
     type = "file"
@@ -76,9 +96,9 @@ class FileDevice(Device):
         self._regular = False
         self._pump = Pump("audit-file", self.deadline)
         self._closed = False
-        #: The lines of this turn, and what writes them.
-        self._lines: list[bytes] = []
-        self._joint: Joint | None = None
+        self._turn: _Turn | None = None
+        #: What waits for the thread.
+        self._queued: deque[_Turn] = deque()
         #: Whether the file ends in the middle of a line.
         self._torn = False
         #: The size of the file and when it began (Unix time), as far as we have written it.
@@ -107,34 +127,41 @@ class FileDevice(Device):
         if self._closed:
             raise OSError(errno.EBADF, "the device is closed")
         now = time.monotonic()
-        # What the thread has begun it finishes first: file and position are never in two hands.
-        if (
-            self._pump.busy
-            or now < self._slow_until
-            or now >= self._next_check
-            or len(line) > LARGE
-            or self._to_rotate(len(line), now)
-        ):
+        if now >= self._next_check or len(line) > LARGE or self._to_rotate(len(line), now):
             self._finish()
             await self._pump.run(lambda: self._write(line))
             return
-        self._lines.append(line)
-        if self._joint is None:
-            self._joint = Joint(self._flush)
-        await self._joint
+        turn = self._turn
+        if turn is None:
+            turn = self._turn = _Turn(self._flush)
+        turn.lines.append(line)
+        await turn.joint
+        if turn.job is not None:
+            await self._pump.ended(turn.job)
 
     def _flush(self) -> None:
         """Write the lines of this turn. If that fails all of them count as lost, though some may be in the file."""
-        lines, self._lines, self._joint = self._lines, [], None
+        turn, self._turn = self._turn, None
+        assert turn is not None
         began = time.monotonic()
-        self._append(lines[0] if len(lines) == 1 else b"".join(lines))
+        # What the thread has begun it finishes first: file and position are never in two hands.
+        if self._pump.busy or began < self._slow_until:
+            self._pump.check()
+            self._queued.append(turn)
+            turn.job = self._pump.start(lambda: self._drain(turn))
+            return
+        data = _joined(turn.lines)
+        if self.alone:
+            self._append(data)
+        else:
+            turn.job = self._pump.finish(lambda: self._append(data), self.slow_seconds)
         if time.monotonic() - began >= self.slow_seconds:
             self._slow_until = began + self.retry_seconds
 
     def _finish(self) -> None:
         """Write what waits to be written, before anybody else does something to the file."""
-        if self._joint is not None:
-            self._joint.finish()
+        if self._turn is not None:
+            self._turn.joint.finish()
 
     async def reopen(self) -> None:
         """Open the file by its name again, after it was moved away; the old one stays in use if that fails."""
@@ -158,6 +185,22 @@ class FileDevice(Device):
         return bool(rotation) and now >= self._next_rotation and rotation.due(self._size, self._began, more)
 
     # -- On the thread, or with nothing left for it to do ------------------------------------------------------------
+
+    def _drain(self, turn: _Turn) -> None:
+        """Append the lines of a turn, and with them those of all turns that have come since."""
+        if not turn.written:
+            turns: list[_Turn] = []
+            while self._queued:
+                turns.append(self._queued.popleft())
+            problem: Exception | None = None
+            try:
+                self._append(_joined([line for each in turns for line in each.lines]))
+            except Exception as e:
+                problem = e
+            for each in turns:
+                each.written, each.problem = True, problem
+        if turn.problem is not None:
+            raise turn.problem
 
     def _write(self, line: bytes) -> None:
         """Do what there is to do to the file, and append a line."""
@@ -197,8 +240,10 @@ class FileDevice(Device):
                 self._torn = data[done - 1] != 0x0A
 
     def _deleted(self) -> bool:
+        if self._regular and os.fstat(self._fd).st_nlink == 0:
+            return True
         self._next_check = time.monotonic() + self.check_interval
-        return self._regular and os.fstat(self._fd).st_nlink == 0
+        return False
 
     def _open(self) -> None:
         try:
@@ -242,6 +287,10 @@ class FileDevice(Device):
             os.close(fd)
             raise
         return fd
+
+
+def _joined(lines: list[bytes]) -> bytes:
+    return lines[0] if len(lines) == 1 else b"".join(lines)
 
 
 def _same(fd: int, place: Path) -> bool:

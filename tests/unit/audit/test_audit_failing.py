@@ -214,51 +214,205 @@ def test_a_vanished_folder_is_made_again_and_a_returned_sink_takes_lines(
 # -- Disks that stand still --------------------------------------------------------------------------------------------
 
 
-def test_after_a_slow_write_lines_are_for_the_thread_and_a_hanging_disk_holds_up_nobody(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = file(folder / "audit.log")
-    made._pump.deadline = 60
-    threads: list[int] = []
-    hanging, gate = threading.Event(), threading.Event()
-    whole = os.write
+class Disk:
+    """Takes the place of `os.write`: who wrote how much, and a gate that every write has to pass."""
 
-    def slow(fd: int, data: bytes) -> int:
-        threads.append(threading.get_ident())
-        if hanging.is_set():
-            gate.wait()
-        return whole(fd, data)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.threads: list[int] = []
+        self.sizes: list[int] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self._whole = os.write
+        monkeypatch.setattr("strongroom.audit.file.os.write", self)
+
+    def __call__(self, fd: int, data: bytes) -> int:
+        self.threads.append(threading.get_ident())
+        self.sizes.append(bytes(data).count(b"\n"))
+        self.gate.wait()
+        return self._whole(fd, data)
+
+
+async def idle(made: FileDevice) -> None:
+    """Wait until the thread is through with all that it was given."""
+    while made._pump.busy:  # noqa: ASYNC110 - there is nothing to wait for but the thread
+        await asyncio.sleep(0)
+
+
+async def several_turns(made: FileDevice, count: int) -> list[asyncio.Task[None]]:
+    """Lines that each come in a turn of their own."""
+    tasks = []
+    for _ in range(count):
+        tasks.append(asyncio.ensure_future(made.write(b"line\n")))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    return tasks
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    monkeypatch.setattr(FileDevice, "check_interval", 1e9)
+    return Disk(monkeypatch)
+
+
+def test_a_local_file_is_written_on_the_loop_as_long_as_it_is_the_only_device(folder: Path, disk: Disk) -> None:
+    async def work() -> None:
+        broker = Broker(Clock())
+        broker.add(await opened(file(folder / "audit.log")))
+        await broker.request(exchange())
+        broker.add(Memory())
+        await broker.request(exchange())
+        broker.remove("good/")
+        await broker.request(exchange())
+        loop = threading.get_ident()
+        assert [thread == loop for thread in disk.threads] == [True, False, True]
+        await broker.devices[0].close()
+
+    asyncio.run(work())
+
+
+def test_the_first_hang_of_a_local_disk_holds_up_nobody_beside_a_device_that_works(
+    folder: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FileDevice, "slow_seconds", 0.01)
+    made = file(folder / "audit.log")
 
     async def work() -> None:
         broker, good = Broker(Clock()), Memory()
         broker.add(await opened(made))
         broker.add(good)
-        monkeypatch.setattr("strongroom.audit.file.os.write", slow)
-        made.check_interval = 1e9  # type: ignore[misc]
-        await broker.request(exchange())
-        made.slow_seconds = 0.0  # type: ignore[misc]
-        await broker.request(exchange())
-        await broker.request(exchange())
-        loop = threading.get_ident()
-        assert [thread == loop for thread in threads] == [True, True, False]
-        hanging.set()
+        disk.gate.clear()
         made._pump.deadline = 0.05
         for _ in range(20):
             await broker.request(exchange())
-        assert len(good.lines) == 23
+        assert len(good.lines) == 20
         broker.remove("good/")
         with pytest.raises(InternalError):
             await broker.request(exchange())
-        gate.set()
+        disk.gate.set()
         made._pump.deadline = 60
-        while made._pump.busy:  # noqa: ASYNC110 - there is nothing to wait for but the thread
-            await asyncio.sleep(0)
+        await idle(made)
         await broker.request(exchange())
         await made.close()
 
     asyncio.run(work())
     # What was given up was written all the same once the disk went on: a line too many, never one too few.
-    assert (folder / "audit.log").read_bytes().count(b"\n") == 5
+    assert (folder / "audit.log").read_bytes().count(b"\n") == 2
+
+
+def test_a_line_that_is_written_late_but_in_time_counts(
+    folder: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FileDevice, "slow_seconds", 0.01)
+    made = file(folder / "audit.log")
+    made._pump.deadline = 60
+    made.alone = False
+
+    async def work() -> None:
+        await made.open()
+        disk.gate.clear()
+        writing = asyncio.gather(*(made.write(b"line\n") for _ in range(5)))
+        while not disk.threads:  # noqa: ASYNC110 - there is nothing to wait for but the thread
+            await asyncio.sleep(0)
+        assert not writing.done()
+        disk.gate.set()
+        await writing
+        await made.close()
+
+    asyncio.run(work())
+    assert disk.sizes == [5]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_after_a_slow_write_lines_are_for_the_thread_and_what_comes_meanwhile_is_written_at_once(
+    folder: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, alone: bool
+) -> None:
+    monkeypatch.setattr(FileDevice, "slow_seconds", 0.0)
+    made = file(folder / "audit.log")
+    made._pump.deadline = 60
+    made.alone = alone
+
+    async def work() -> None:
+        await made.open()
+        await made.write(b"slow\n")
+        disk.gate.clear()
+        tasks = [asyncio.ensure_future(made.write(b"line\n"))]
+        while len(disk.threads) < 2:  # noqa: ASYNC110 - there is nothing to wait for but the thread
+            await asyncio.sleep(0)
+        tasks += await several_turns(made, 9)
+        disk.gate.set()
+        await asyncio.gather(*tasks)
+        await made.close()
+
+    asyncio.run(work())
+    assert disk.sizes == [1, 1, 9]
+    assert disk.threads[0] == disk.threads[1] or alone
+    assert disk.threads[1] == disk.threads[2] != threading.get_ident()
+
+
+def test_what_is_written_together_fails_together(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FileDevice, "check_interval", 1e9)
+    monkeypatch.setattr(FileDevice, "slow_seconds", 0.0)
+    made = file(folder / "audit.log")
+    made._pump.deadline = 60
+    gate, calls = threading.Event(), []
+
+    def full(fd: int, data: bytes) -> int:
+        calls.append(data)
+        gate.wait()
+        raise OSError(28, "No space left on device")
+
+    async def work() -> None:
+        await made.open()
+        await made.write(b"slow\n")
+        monkeypatch.setattr("strongroom.audit.file.os.write", full)
+        tasks = await several_turns(made, 5)
+        gate.set()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [str(each) for each in ended] == ["[Errno 28] No space left on device"] * 5
+        assert not made._queued
+        await made.close()
+
+    asyncio.run(work())
+
+
+def test_what_is_refused_does_not_pile_up(folder: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FileDevice, "slow_seconds", 0.0)
+    made = file(folder / "audit.log")
+
+    async def work() -> None:
+        await made.open()
+        await made.write(b"slow\n")
+        disk.gate.clear()
+        made._pump.deadline = 0.01
+        for _ in range(100):
+            with pytest.raises(OSError, match=r"not written|still waiting"):
+                await made.write(b"line\n")
+        assert len(made._queued) <= 1
+        assert made._pump.busy == 1
+        disk.gate.set()
+        await idle(made)
+        await made.close()
+
+    asyncio.run(work())
+
+
+def test_a_deleted_file_that_cannot_be_made_again_takes_no_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = file(folder / "logs" / "audit.log")
+
+    async def work() -> None:
+        await made.open()
+        shutil.rmtree(folder / "logs")
+        (folder / "logs").write_bytes(b"")
+        made._next_check = 0.0
+        for _ in range(3):
+            with pytest.raises(OSError, match="sanity check failed"):
+                await made.write(b"line\n")
+        (folder / "logs").unlink()
+        await made.write(b"line\n")
+        assert (folder / "logs" / "audit.log").read_bytes() == b"line\n"
+        await made.close()
+
+    asyncio.run(work())
 
 
 def test_a_disk_that_was_slow_gets_another_chance(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

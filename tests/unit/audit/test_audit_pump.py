@@ -68,6 +68,53 @@ def test_a_late_action_fails_the_ones_behind_it_until_it_is_through() -> None:
     pump.close(lambda: None)
 
 
+def test_what_is_done_while_the_caller_stands_still_is_done_and_raises() -> None:
+    pump, seen = Pump("t", 60), []
+
+    def fail() -> None:
+        raise ConnectionRefusedError("refused")
+
+    async def work() -> None:
+        for n in range(3):
+            assert pump.finish(lambda n=n: seen.append(n), 60) is None
+        with pytest.raises(ConnectionRefusedError):
+            pump.finish(fail, 60)
+        assert pump.busy == 0
+
+    asyncio.run(work())
+    assert seen == [0, 1, 2]
+    pump.close(lambda: None)
+
+
+@pytest.mark.parametrize("deadline", [0.01, 60])
+def test_what_is_not_done_while_the_caller_stands_still_is_waited_for_by_any_number(deadline: float) -> None:
+    pump, gate = Pump("t", deadline), threading.Event()
+
+    async def work() -> None:
+        job = pump.finish(lambda: None if gate.wait() else None, 0.01)
+        assert job is not None
+        waiters = [asyncio.ensure_future(pump.ended(job)) for _ in range(3)]
+        if deadline < 1:
+            ended = await asyncio.gather(*waiters, return_exceptions=True)
+            assert all("not written within" in str(each) for each in ended)
+            with pytest.raises(OSError, match="still waiting"):
+                pump.finish(lambda: None, 60)
+            gate.set()
+            await through(pump)
+        else:
+            await asyncio.sleep(0)
+            waiters[0].cancel()
+            gate.set()
+            ended = await asyncio.gather(*waiters, return_exceptions=True)
+            assert ended[1:] == [None, None]
+        pump.deadline = 60
+        await pump.ended(pump.start(lambda: None))
+        assert pump.busy == 0
+
+    asyncio.run(work())
+    pump.close(lambda: None)
+
+
 def test_an_action_whose_caller_is_gone_still_runs() -> None:
     pump, gate, seen = Pump("t", 60), threading.Event(), []
 
