@@ -19,7 +19,7 @@ class Job:
 
     __slots__ = ("action", "done", "future", "given_up", "loop", "problem", "settled")
 
-    def __init__(self, action: Callable[[], None]) -> None:
+    def __init__(self, action: Callable[[], object]) -> None:
         self.action = action
         #: Free once the thread is through with it.
         self.done = threading.Lock()
@@ -43,13 +43,13 @@ class Pump:
 
     def __init__(self, name: str, deadline: float) -> None:
         self._name, self.deadline = name, deadline
-        self._jobs: queue.SimpleQueue[Job | Callable[[], None]] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job | Callable[[], object]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._given_up = 0
         #: Actions that are not done yet, those given up included.
         self.busy = 0
 
-    async def run(self, action: Callable[[], None]) -> None:
+    async def run(self, action: Callable[[], object]) -> None:
         """Run an action; raises what it raises, or `OSError` (ETIMEDOUT) when it is not done in time.
 
         An action that is given up still runs when its turn comes: a line too many is better than one too few.
@@ -61,14 +61,14 @@ class Pump:
             self._give_up(job)
             raise
 
-    def start(self, action: Callable[[], None]) -> Job:
+    def start(self, action: Callable[[], object]) -> Job:
         """Give the thread an action whose end is waited for with `ended`."""
         job = Job(action)
         job.watch()
         self._put(job)
         return job
 
-    def finish(self, action: Callable[[], None], patience: float) -> Job | None:
+    def finish(self, action: Callable[[], object], patience: float) -> Job | None:
         """Run an action while the caller stands still, but for no more than `patience` seconds.
 
         This takes a third of the time of `run`, for what is as good as always done at once. What is not done in time is
@@ -97,7 +97,7 @@ class Pump:
         if job.problem is not None:
             raise job.problem.with_traceback(None)
 
-    def close(self, last: Callable[[], None]) -> None:
+    def close(self, last: Callable[[], object]) -> None:
         """Let the thread do what it was given, then `last`, then end."""
         if self._thread is None:
             last()

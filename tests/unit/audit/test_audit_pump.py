@@ -91,7 +91,7 @@ def test_what_is_not_done_while_the_caller_stands_still_is_waited_for_by_any_num
     pump, gate = Pump("t", deadline), threading.Event()
 
     async def work() -> None:
-        job = pump.finish(lambda: None if gate.wait() else None, 0.01)
+        job = pump.finish(gate.wait, 0.01)
         assert job is not None
         waiters = [asyncio.ensure_future(pump.ended(job)) for _ in range(3)]
         if deadline < 1:
@@ -135,7 +135,7 @@ def test_an_action_whose_caller_is_gone_still_runs() -> None:
 def test_a_loop_that_ended_meanwhile_is_no_trouble() -> None:
     pump, gate, ended = Pump("t", 0.01), threading.Event(), threading.Event()
     with pytest.raises(OSError, match="not written within"):
-        asyncio.run(pump.run(gate.wait))  # type: ignore[arg-type]
+        asyncio.run(pump.run(gate.wait))
     pump.close(ended.set)
     gate.set()
     assert ended.wait(60)
