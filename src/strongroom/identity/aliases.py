@@ -11,7 +11,7 @@ from strongroom.core.identity_entities import new_alias, new_entity, put_entity
 from strongroom.core.identity_model import ALIAS, ENTITY, FACTOR, Alias, Entity, Ref
 from strongroom.core.mounts import Mount
 from strongroom.errors import BadRequest, NotFound
-from strongroom.identity.engine import Mounts, every, identity, lock, replace, touched
+from strongroom.identity.engine import Mounts, every, identity, listing, lock, replace, touched
 
 
 class IdArgs(Args):
@@ -151,12 +151,10 @@ async def list_aliases(ctx: SystemContext) -> dict[str, Any]:
     mounts = Mounts(ctx)
     info = {
         alias.id: mounts.brief(entity.id, alias)
-        for entity in await every(ctx, ENTITY, Entity)
+        async for entity in every(ctx, ENTITY, Entity)
         for alias in entity.aliases
     }
-    if not info:
-        raise NotFound
-    return {"key_info": info, "keys": sorted(info)}
+    return listing(ctx, sorted(info), info)
 
 
 @identity.delete("entity-alias/id/{id:segment}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -10,7 +11,8 @@ from strongroom.api.messages import Timestamp
 from strongroom.api.routes import Engine
 from strongroom.core.context import SystemContext
 from strongroom.core.identity_model import LOCK, Alias
-from strongroom.errors import BadRequest
+from strongroom.core.slices import Slices
+from strongroom.errors import BadRequest, NotFound
 from strongroom.storage.cache import decode
 
 identity: Engine[SystemContext] = Engine(
@@ -18,6 +20,9 @@ identity: Engine[SystemContext] = Engine(
 )
 
 T = TypeVar("T")
+
+#: Names in an answer from which on it is worth a thread.
+MANY: Final = 500
 
 
 async def lock(ctx: SystemContext) -> None:
@@ -33,9 +38,21 @@ def checked_policies(policies: list[str]) -> tuple[str, ...]:
     return names
 
 
-async def every(ctx: SystemContext, folder: str, kind: type[T]) -> list[T]:
-    """All of a kind, read past the cache: a listing must not push out of it what requests need."""
-    return [decode(key, value, kind) async for key, value in ctx.live.barrier.scan(folder)]
+async def every(ctx: SystemContext, folder: str, kind: type[T]) -> AsyncIterator[T]:
+    """All of a kind, read past the cache: a listing must not push out of it what requests need, nor hold them up."""
+    slices = Slices()
+    async for key, value in ctx.live.barrier.scan(folder):
+        yield decode(key, value, kind)
+        await slices.end()
+
+
+def listing(ctx: SystemContext, keys: list[str], info: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The answer to a list; a long one is encoded and recorded beside the event loop. Raises `NotFound` for none."""
+    if not keys:
+        raise NotFound
+    if len(keys) > MANY:
+        ctx.request.large = True
+    return {"keys": keys} if info is None else {"key_info": info, "keys": keys}
 
 
 class Mounts:

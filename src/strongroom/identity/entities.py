@@ -13,7 +13,7 @@ from strongroom.core.identity_entities import delete_entity, merge, new_entity, 
 from strongroom.core.identity_model import ENTITY, Entity
 from strongroom.core.identity_view import EntityView
 from strongroom.errors import BadRequest, NotFound
-from strongroom.identity.engine import Mounts, checked_policies, every, given, identity, lock, replace, touched
+from strongroom.identity.engine import Mounts, checked_policies, every, given, identity, listing, lock, replace, touched
 from strongroom.identity.mfa_secrets import forget_secrets, move_secrets
 
 
@@ -126,27 +126,21 @@ async def shown(ctx: SystemContext, entity: Entity | None) -> dict[str, Any]:
 @identity.list("entity/id")
 async def list_ids(ctx: SystemContext) -> dict[str, Any]:
     """List the entities by id."""
-    entities = await every(ctx, ENTITY, Entity)
-    if not entities:
-        raise NotFound
     mounts = Mounts(ctx)
     info: dict[str, Any] = {}
-    for entity in entities:
+    async for entity in every(ctx, ENTITY, Entity):
         info[entity.id] = {"name": entity.name}
         if entity.aliases:
             info[entity.id]["aliases"] = [
                 {"id": alias.id, "name": alias.name, **mounts.shown(alias.mount_accessor)} for alias in entity.aliases
             ]
-    return {"key_info": info, "keys": list(info)}
+    return listing(ctx, list(info), info)
 
 
 @identity.list("entity/name")
 async def list_names(ctx: SystemContext) -> dict[str, Any]:
     """List the entities by name."""
-    names = sorted(entity.name for entity in await every(ctx, ENTITY, Entity))
-    if not names:
-        raise NotFound
-    return {"keys": names}
+    return listing(ctx, sorted([entity.name async for entity in every(ctx, ENTITY, Entity)]))
 
 
 # -- Deleting and merging ----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from strongroom.core.identity_entities import new_alias
 from strongroom.core.identity_groups import group_factor, put_group
 from strongroom.core.identity_model import GROUP, GROUP_ALIAS, GROUP_FACTOR, Alias, Group, Ref
 from strongroom.errors import BadRequest, NotFound
-from strongroom.identity.engine import Mounts, every, identity, lock, replace, touched
+from strongroom.identity.engine import Mounts, every, identity, listing, lock, replace, touched
 
 
 class IdArgs(Args):
@@ -109,11 +109,9 @@ async def read(ctx: SystemContext, args: IdArgs) -> dict[str, Any]:
 async def list_aliases(ctx: SystemContext) -> dict[str, Any]:
     """List the groups' aliases by id."""
     mounts = Mounts(ctx)
-    groups = await every(ctx, GROUP, Group)
-    info = {group.alias.id: mounts.brief(group.id, group.alias) for group in groups if group.alias}
-    if not info:
-        raise NotFound
-    return {"key_info": info, "keys": sorted(info)}
+    found = every(ctx, GROUP, Group)
+    info = {group.alias.id: mounts.brief(group.id, group.alias) async for group in found if group.alias}
+    return listing(ctx, sorted(info), info)
 
 
 @identity.delete("group-alias/id/{id:segment}")

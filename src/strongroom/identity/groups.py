@@ -21,7 +21,7 @@ from strongroom.core.identity_groups import (
 )
 from strongroom.core.identity_model import GROUP, Group
 from strongroom.errors import BadRequest, NotFound
-from strongroom.identity.engine import Mounts, checked_policies, every, given, identity, lock, replace, touched
+from strongroom.identity.engine import Mounts, checked_policies, every, given, identity, listing, lock, replace, touched
 
 TYPES = ("internal", "external")
 
@@ -135,27 +135,21 @@ async def shown(ctx: SystemContext, group: Group | None) -> dict[str, Any]:
 @identity.list("group/id")
 async def list_ids(ctx: SystemContext) -> dict[str, Any]:
     """List the groups by id."""
-    groups = await every(ctx, GROUP, Group)
-    if not groups:
-        raise NotFound
     info = {
         group.id: {
             "name": group.name,
             "num_member_entities": len(await members(ctx.transaction, group.id)),
             "num_parent_groups": len(group.parents),
         }
-        for group in groups
+        async for group in every(ctx, GROUP, Group)
     }
-    return {"key_info": info, "keys": list(info)}
+    return listing(ctx, list(info), info)
 
 
 @identity.list("group/name")
 async def list_names(ctx: SystemContext) -> dict[str, Any]:
     """List the groups by name."""
-    names = sorted(group.name for group in await every(ctx, GROUP, Group))
-    if not names:
-        raise NotFound
-    return {"keys": names}
+    return listing(ctx, sorted([group.name async for group in every(ctx, GROUP, Group)]))
 
 
 @identity.delete("group/id/{id:segment}")

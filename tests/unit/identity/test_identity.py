@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from tests.unit.auth.own_server import Server, data, ok, played, refused
 
-from strongroom.api.messages import Auth
+from strongroom.api.messages import Auth, Operation, Request
+from strongroom.core import slices
 from strongroom.core.identity_model import PREFIX, Alias, Entity, Group
 from strongroom.core.identity_view import EntityView
 from strongroom.core.locks import HeldLocks
 from strongroom.errors import PermissionDenied
+from strongroom.identity import engine
+from strongroom.pipeline import handle
 
 READER = 'path "cubbyhole/x" { capabilities = ["deny"] }\npath "sys/mounts" { capabilities = ["read"] }'
 
@@ -439,5 +442,31 @@ def test_nothing_is_read_of_the_entities_at_unsealing() -> None:
         await core.unsealed_with(root_key)
         assert [key for key in read if key.startswith(PREFIX)] == [PREFIX + "salt"]
         assert not server.live.identity._views
+
+    played(scenario)
+
+
+@pytest.mark.parametrize("listed", ["entity/id", "entity/name", "entity-alias/id", "group/id", "group/name"])
+def test_a_long_list_lets_others_in_between(listed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slices, "SLICE", 0.0)
+    monkeypatch.setattr(engine, "MANY", 5)
+
+    async def scenario(server: Server) -> None:
+        await enable(server, "m")
+        for n in range(10):
+            await alias(server, await entity(server, name=f"e{n}"), f"a{n}")
+            await group(server, name=f"g{n}")
+        request = Request(id="1", operation=Operation.LIST, path=f"identity/{listed}/", token="root")
+        asked = asyncio.create_task(handle(server.core, request))
+        others = 0
+        while not asked.done():
+            ok(await server.read("sys/mounts"))
+            others += 1
+            await asyncio.sleep(0)
+        assert others >= 10
+        answer = await asked
+        assert isinstance(answer.data, dict)
+        assert len(answer.data["keys"]) == 10
+        assert request.large, "so that its encoding holds up nobody either"
 
     played(scenario)
