@@ -224,7 +224,10 @@ _ARGUMENTS: dict[tuple[str, int], Callable[[Run, str], Words]] = {
     ("policy explain", 0): _paths,
     ("token capabilities", -1): _paths,
     **{(f"operator raft snapshot {name}", 0): _files for name in ("save", "restore", "inspect")},
-    **{(f"plugin {name}", 0): _from("auth", "database", "secret") for name in ("info", "list")},
+    **{
+        (f"plugin {name}", 0): _from("auth", "database", "secret")
+        for name in ("info", "list", "register", "deregister")
+    },
     **{(f"ctx {name}", 0): _contexts for name in ("use", "delete", "set")},
     ("completion", 0): _shells,
 }

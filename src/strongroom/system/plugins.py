@@ -1,4 +1,6 @@
-"""`sys/plugins/catalog`: the types of engines and methods that there are. All are built in or installed with Python."""
+"""`sys/plugins`: the types of engines and methods that there are, and how their mounts begin anew.
+
+All are built in or installed with Python."""
 
 from __future__ import annotations
 
@@ -8,8 +10,10 @@ import msgspec
 
 from strongroom import BUILTIN_VERSION
 from strongroom.api.args import Args, field
+from strongroom.api.fields import CommaList
 from strongroom.api.messages import Response
 from strongroom.core.context import SystemContext
+from strongroom.core.mounts import Mount
 from strongroom.errors import BadRequest, NotFound, UnsupportedOperation
 from strongroom.system.engine import system
 
@@ -37,6 +41,14 @@ class RegisterArgs(PluginArgs):
     args: list[str] = field("The command's arguments.")
     env: list[str] = field("The command's environment.")
     version: str = field("The plugin's version.")
+
+
+class ReloadArgs(Args):
+    """Which mounts begin anew."""
+
+    plugin: str = field("The type of the mounts, or a plugin for databases.")
+    mounts: CommaList = field("The paths of the mounts, those of auth methods with `auth/`.")
+    scope: str = field("Nothing, or global; there is one node, so that both are the same.")
 
 
 @system.read("plugins/catalog")
@@ -83,6 +95,41 @@ async def register(ctx: SystemContext, args: RegisterArgs) -> None:
 @system.delete("plugins/catalog/{type:segment}/{name:segment}", sudo=True)
 async def deregister(ctx: SystemContext, args: PluginArgs) -> None:
     """Forget a plugin that was registered, which need not exist; built-in ones stay."""
+
+
+@system.write("plugins/reload/backend")
+async def reload(ctx: SystemContext, args: ReloadArgs) -> Response:
+    """Let mounts begin anew: connections are closed, and what was fetched or cached is forgotten.
+
+    What is stored stays. The program itself stays, too: after an upgrade of a Python package the server is restarted.
+    """
+    if args.scope not in ("", "global"):
+        raise BadRequest("the scope of a reload is left out, or global")
+    if bool(args.plugin) is bool(args.mounts):
+        raise BadRequest("give either plugin or mounts")
+    mounts = _at(ctx, args.mounts) if args.mounts else _of(ctx, args.plugin)
+    if not mounts:
+        ctx.warn("no mount is of this type: nothing was reloaded")
+    for mount in mounts:
+        await ctx.live.engines.forget(mount.entry.uuid)
+    return Response(data={"reload_id": ctx.request.id}, status=202 if args.scope else 200)
+
+
+def _at(ctx: SystemContext, paths: list[str]) -> list[Mount]:
+    """The mounts at these paths, all of them or none."""
+    found = []
+    for path in paths:
+        mount = ctx.live.mounts.by_path(path.strip().strip("/"))
+        if mount is None:
+            raise BadRequest(f'there is no mount at "{path[:256]}"')
+        found.append(mount)
+    return found
+
+
+def _of(ctx: SystemContext, plugin: str) -> list[Mount]:
+    """The mounts of a type; a plugin for databases is at work in every mount of that engine."""
+    type_ = "database" if plugin in ctx.core.catalog.names("database") else plugin
+    return [mount for mount in ctx.live.mounts if type_ in (mount.entry.type, mount.backend.type)]
 
 
 def _detail(name: str) -> dict[str, Any]:

@@ -690,3 +690,62 @@ class TestLogin:
         result = vault("login", *words)
         assert (result.code, result.out) == (2, "")
         assert result.err.startswith(message)
+
+
+class TestPlugins:
+    """What `plugin` sends and prints beside its lists."""
+
+    def test_a_program_is_registered_where_the_server_runs_such(self, vault: Vault, server: FakeServer) -> None:
+        path = "PUT /v1/sys/plugins/catalog/secret/mine"
+        server.answers[path] = (204, None)
+        words = ("-sha256=ab", "-args=-x", "-args=y", "-env=A=b", "-version=v1.0.0")
+        result = vault("plugin", "register", *words, "secret", "mine")
+        assert result[:] == (0, "Success! Registered plugin: mine\n", "")
+        sent = {"command": "mine", "sha256": "ab", "args": ["-x", "y"], "env": ["A=b"], "version": "v1.0.0"}
+        assert server.seen[-1].json == sent
+        server.answers[path] = (400, {"errors": ["plugins are Python packages here"]})
+        result = vault("plugin", "register", "-sha256=ab", "secret", "mine")
+        assert (result.code, "Python packages" in result.err) == (2, True)
+
+    def test_one_is_forgotten(self, vault: Vault, server: FakeServer) -> None:
+        server.answers["DELETE /v1/sys/plugins/catalog/auth/mine?version=v2"] = (204, None)
+        result = vault("plugin", "deregister", "-version=v2", "auth", "mine")
+        assert result[:] == (0, "Success! Deregistered plugin (if it was registered): mine\n", "")
+
+    @pytest.mark.parametrize(
+        ("words", "sent", "said"),
+        [
+            (["-plugin=kv"], {"plugin": "kv"}, "Reloaded plugin: kv"),
+            (
+                ["-mounts=a,auth/b", "-mounts=c/"],
+                {"mounts": ["a/", "auth/b/", "c/"]},
+                "Reloaded mounts: [a/ auth/b/ c/]",
+            ),
+            (
+                ["-plugin=kv", "-scope=global"],
+                {"plugin": "kv", "scope": "global"},
+                "Reloading plugin: kv, reload_id: 12",
+            ),
+        ],
+    )
+    def test_mounts_begin_anew(
+        self, vault: Vault, server: FakeServer, words: list[str], sent: dict[str, Any], said: str
+    ) -> None:
+        server.answers["PUT /v1/sys/plugins/reload/backend"] = (200, {"data": {"reload_id": "12"}})
+        assert vault("plugin", "reload", *words)[:] == (0, f"Success! {said}\n", "")
+        assert server.seen[-1].json == sent
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["reload"], "Give either -plugin or -mounts"),
+            (["reload", "-plugin=a", "-mounts=b"], "Give either -plugin or -mounts"),
+            (["reload", "-plugin=a", "-scope=x"], "Invalid reload scope: x"),
+            (["register", "secret"], "Not enough arguments (expected 2, got 1)"),
+        ],
+    )
+    def test_what_makes_no_sense_is_not_sent(
+        self, vault: Vault, server: FakeServer, words: list[str], said: str
+    ) -> None:
+        assert vault("plugin", *words)[:] == (1, "", f"{said}\n")
+        assert not server.seen

@@ -96,3 +96,70 @@ def test_all_but_the_whole_catalog_needs_sudo() -> None:
             assert refused(await server.ask(operation, f"{PATH}/secret/kv", token))[0] == "PermissionDenied"
 
     served(scenario)
+
+
+class Kept:
+    """Something that an engine keeps open."""
+
+    open = True
+
+    async def aclose(self) -> None:
+        self.open = False
+
+
+RELOAD = "sys/plugins/reload/backend"
+
+
+@pytest.mark.parametrize(
+    ("body", "closed"),
+    [
+        ({"plugin": "kv"}, {"a/", "b/"}),
+        ({"plugin": "userpass"}, {"auth/u/"}),
+        ({"plugin": "postgresql-database-plugin"}, {"db/"}),
+        ({"plugin": "database", "scope": "global"}, {"db/"}),
+        ({"mounts": ["a", "auth/u/"]}, {"a/", "auth/u/"}),
+        ({"mounts": "b/,db"}, {"b/", "db/"}),
+    ],
+)
+def test_a_reload_forgets_what_the_mounts_keep_and_nothing_else(body: dict[str, Any], closed: set[str]) -> None:
+    async def scenario(server: WholeServer) -> None:
+        for path, type_ in (("mounts/a", "kv"), ("mounts/b", "kv"), ("mounts/db", "database"), ("auth/u", "userpass")):
+            ok(await server.ask(Operation.UPDATE, f"sys/{path}", type=type_))
+        ok(await server.ask(Operation.UPDATE, "a/x", k="v"))
+        paths = ("a/", "b/", "db/", "auth/u/")
+        kept = {path: Kept() for path in paths}
+        for path in paths:
+            mount = server.live.mounts.by_path(path)
+            assert mount is not None
+            server.live.engines.memory(mount.entry.uuid)["kept"] = kept[path]
+        answer = ok(await server.ask(Operation.UPDATE, RELOAD, **body))
+        assert answer.status == (202 if "scope" in body else 200)
+        assert data(answer)["reload_id"]
+        assert {path for path in paths if not kept[path].open} == closed
+        assert msgspec.json.decode(ok(await server.read("a/x")).data) == {"k": "v"}
+
+    served(scenario)
+
+
+def test_a_reload_of_nothing_says_so() -> None:
+    async def scenario(server: WholeServer) -> None:
+        answer = ok(await server.ask(Operation.UPDATE, RELOAD, plugin="none"))
+        assert answer.warnings == ["no mount is of this type: nothing was reloaded"]
+
+    served(scenario)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({}, "either plugin or mounts"),
+        ({"plugin": "kv", "mounts": ["cubbyhole"]}, "either plugin or mounts"),
+        ({"plugin": "kv", "scope": "local"}, "the scope"),
+        ({"mounts": ["cubbyhole", "none"]}, 'there is no mount at "none"'),
+    ],
+)
+def test_a_reload_that_is_refused(body: dict[str, Any], text: str) -> None:
+    async def scenario(server: WholeServer) -> None:
+        assert text in refused(await server.ask(Operation.UPDATE, RELOAD, **body))[1]
+
+    served(scenario)
