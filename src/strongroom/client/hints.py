@@ -22,6 +22,15 @@ _TRANSPORT = {
 
 
 _MFA = "The second factor may be what is wrong: a passcode counts once, and only for a short time."
+_ALERT = (
+    "The server refused the TLS handshake. It does not take the certificate of -client-cert: it has expired, is not\n"
+    "for clients, or its authority is not in the listener's tls_client_ca_file."
+)
+_CERTIFICATES = {
+    "client certificate must be supplied": "Give one with -client-cert and -client-key.",
+    "tls connection required": "Certificates are shown over TLS: VAULT_ADDR must begin with https://",
+}
+_NOT_ASKED = "The listener did not ask for the certificate of -client-cert: it needs tls_client_ca_file."
 _LOGIN = 'The server\'s log has the reason. Operators find it with "strongroom auth doctor", too.'
 
 
@@ -31,6 +40,8 @@ def hint_for(error: ClientError, settings: Settings) -> str:
         return error.hint
     if isinstance(error, TransportError):
         reason = error.reason
+        if reason == "alert" and settings.client_cert:
+            return _ALERT
         if reason == "broken" and settings.address.startswith("http:"):
             reason = "not-http"
         rest = settings.address.partition(":")
@@ -50,6 +61,11 @@ def _response_hint(error: ResponseError, settings: Settings) -> str:
         return 'The server is sealed. Unseal it with "vault operator unseal".'
     if error.status == 400 and "not initialized" in texts:
         return 'Initialize the server once with "vault operator init".'
+    for text, hint in _CERTIFICATES.items():
+        if text in texts:
+            return _NOT_ASKED if settings.client_cert and settings.address.startswith("https:") else hint
+    if error.status == 400 and ("no chain matching" in texts or "invalid certificate or no client" in texts):
+        return _LOGIN
     if error.status == 403 and not settings.token and "/login" not in error.url:
         return 'No token was sent. Log in with "vault login", or set VAULT_TOKEN.'
     if error.status == 403 and not settings.token and "permission denied" in texts:

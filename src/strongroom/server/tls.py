@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from strongroom.config import Listener
 from strongroom.errors import ConfigError
+from strongroom.server.handshake import Context
 from strongroom.server.suites import UnknownSuite, openssl_names
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _load_pair(listener: Listener, cert: pathlib.Path, key: pathlib.Path) -> ssl
     def encrypted() -> str:
         raise _error(listener, "tls_key_file", f"{key} is encrypted", "Store the key without a passphrase")
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = Context(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(cert, key, encrypted)
     except ssl.SSLError as e:

@@ -8,12 +8,14 @@ import logging
 import pathlib
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import trustme
 from cryptography import x509
+from tests.support.authorities import SERVER, Authority, Issued
 from tests.support.certificates import client_context, write, write_ca
 from tests.support.edge import call, connection, data, serve
 
@@ -200,6 +202,73 @@ def test_requests_in_one_piece_are_answered_in_order(tmp_path: pathlib.Path) -> 
         assert answer.count(b"HTTP/1.1 200") == 3
 
     serve(body, listener(tmp_path))
+
+
+ROOT = Authority("Root")
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["TLS 1.2", "TLS 1.3"])
+@pytest.mark.parametrize(
+    ("client", "alert"),
+    [
+        (Authority("Other").issue("web"), "UNKNOWN_CA"),
+        (ROOT.issue("web", days=(-3, -2)), "CERTIFICATE_EXPIRED"),
+        (ROOT.issue("web", days=(1, 2)), "BAD_CERTIFICATE"),
+        (ROOT.issue("web", usage=(SERVER,)), "UNSUPPORTED_CERTIFICATE"),
+    ],
+    ids=["of another authority", "expired", "not valid yet", "for servers"],
+)
+def test_who_is_refused_is_told_why_in_tls(
+    client: Issued, alert: str, newest: ssl.TLSVersion, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "root.pem").write_text(ROOT.pem)
+    context = client_context(client.write(tmp_path))
+    context.maximum_version = newest
+
+    async def body(edge: Edge) -> None:
+        def run() -> None:
+            with connect(edge, context) as sock:
+                # In TLS 1.3 a client is done before the server has looked at its certificate, and speaks at once.
+                sock.sendall(b"POST /v1/a HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + bytes(100_000))
+                sock.recv(1)
+
+        with pytest.raises(ssl.SSLError) as caught:
+            await asyncio.to_thread(run)
+        assert alert in (caught.value.reason or "")
+
+    serve(body, listener(tmp_path, tls_client_ca_file=str(tmp_path / "root.pem")))
+
+
+def ended(sock: socket.socket) -> bool:
+    """Whether the other side has closed a connection, or does so in time: then bytes sent to it are refused."""
+    give_up = time.monotonic() + 20
+    while time.monotonic() < give_up:
+        try:
+            sock.sendall(b"x")
+        except (BrokenPipeError, ConnectionResetError):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_who_is_refused_and_stays_is_given_up(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("strongroom.server.handshake.LINGER_SECONDS", 0.1)
+    (tmp_path / "root.pem").write_text(ROOT.pem)
+    context = client_context(Authority("Other").issue("web").write(tmp_path))
+    context.maximum_version = ssl.TLSVersion.TLSv1_3
+
+    async def body(edge: Edge) -> None:
+        def run() -> None:
+            with connect(edge, context) as sock:
+                with pytest.raises(ssl.SSLError):
+                    sock.recv(1)
+                with contextlib.closing(socket.socket(fileno=sock.detach())) as raw:
+                    assert ended(raw)
+
+        await asyncio.to_thread(run)
+        assert (await call(edge, "GET", "/v1/a"))[0] == 200
+
+    serve(body, listener(tmp_path, tls_client_ca_file=str(tmp_path / "root.pem")))
 
 
 def test_a_body_is_asked_for_only_when_it_is_wanted(tmp_path: pathlib.Path) -> None:

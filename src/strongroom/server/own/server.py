@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from strongroom.config import Listener
+from strongroom.server.handshake import GREETED, Greeted
 from strongroom.server.listeners import most_connections
 from strongroom.server.own.connection import Connection
 from strongroom.server.own.peer import name_of
@@ -143,11 +144,13 @@ class Running:
 
     async def _greet(self, sock: socket.socket, client: str) -> None:
         """Do the TLS handshake with a client, if that is what it came for."""
+        greeted = Greeted(sock)
         try:
             async with asyncio.timeout(self.times.header):
                 first = await _peek(sock)
             if first == HANDSHAKE:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                GREETED.set(greeted)
                 await self._loop.connect_accepted_socket(
                     lambda: Connection(self),
                     sock,
@@ -166,6 +169,7 @@ class Running:
         except OSError as e:  # ssl.SSLError and TimeoutError included
             level = logging.INFO if isinstance(e, ssl.SSLError) and "CERTIFICATE" in (e.reason or "") else logging.DEBUG
             log.log(level, "TLS handshake with %s failed: %s", client, _why(e))
+            await greeted.linger()
         sock.close()
 
     # -- Connections ------------------------------------------------------------------------------------------------
