@@ -27,6 +27,21 @@ if TYPE_CHECKING:
 OTP_LENGTH: Final = 28
 
 
+def decode(encoded: str, otp: str) -> str:
+    """The token that was encoded under a one-time password; raises `BadRequest`, which repeats neither."""
+    try:
+        token = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError:
+        raise BadRequest("error decoding the encoded token: it is no base64") from None
+    password = otp.encode(errors="replace")
+    if not token or len(token) != len(password):
+        raise BadRequest("the one-time password is not as long as the token")
+    try:
+        return bytes(a ^ b for a, b in zip(token, password, strict=True)).decode("ascii")
+    except UnicodeDecodeError:
+        raise BadRequest("the encoded token and the one-time password do not belong together") from None
+
+
 @dataclass(slots=True)
 class Attempt:
     """An attempt under way, with a one-time password or a recipient."""

@@ -7,7 +7,7 @@ from typing import Any
 from strongroom.api.args import Args, field
 from strongroom.api.messages import Response
 from strongroom.core.context import SystemContext
-from strongroom.core.generate_root import OTP_LENGTH, Attempt
+from strongroom.core.generate_root import OTP_LENGTH, Attempt, decode
 from strongroom.system.engine import system
 from strongroom.system.flags import SHARE
 from strongroom.system.rekey import ShareArgs
@@ -58,6 +58,19 @@ async def update_attempt(ctx: SystemContext, args: ShareArgs) -> Response:
             "encoded_root_token": encoded,
         }
     )
+
+
+class DecodeArgs(Args):
+    """What an attempt has brought."""
+
+    encoded_token: str = field("The encoded token that the last share was answered with.")
+    otp: str = field("The one-time password that the attempt began with.")
+
+
+@system.write("decode-token", unauthenticated=True)
+async def decode_token(ctx: SystemContext, args: DecodeArgs) -> dict[str, Any]:
+    """Take the one-time password off the token that an attempt has made. Nothing is asked of the server's state."""
+    return {"token": decode(args.encoded_token, args.otp)}
 
 
 async def _status(ctx: SystemContext, attempt: Attempt | None, *, otp: str = "", otp_length: int = 0) -> dict[str, Any]:

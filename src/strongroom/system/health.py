@@ -82,6 +82,12 @@ async def health(ctx: SystemContext, args: HealthArgs) -> Response:
     return Response(status=code, bare=body)
 
 
+@system.read("internal/ui/feature-flags", **STATUS)
+async def feature_flags(ctx: SystemContext) -> Response:
+    """Show which features a user interface is to offer beside the usual ones: none."""
+    return Response(bare={"feature_flags": []})
+
+
 @system.read("leader", **STATUS)
 async def leader(ctx: SystemContext) -> Response:
     """Tell which node of the cluster is active."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from strongroom import BUILTIN_VERSION
 from strongroom.api.fields import Invalid, parse_bool, parse_comma_list, parse_duration, parse_int, parse_text
 from strongroom.core.mounts import Mount, MountConfig, UserLockoutConfig
@@ -36,6 +38,7 @@ def parse_config(values: Mapping[str, Any], system_max: int) -> dict[str, Any]:
         BadRequest: naming the setting that cannot be.
     """
     changes = common_changes(values)
+    check_version(values.get("plugin_version"))
     for name, word in TTLS.items():
         if values.get(name) is not None:
             changes[name] = parse_ttl(values[name], f"unable to parse {word} TTL: ")
@@ -49,8 +52,8 @@ def parse_config(values: Mapping[str, Any], system_max: int) -> dict[str, Any]:
     return changes
 
 
-def common_changes(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What enabling and tuning read alike."""
+def common_changes(values: Mapping[str, Any], before: UserLockoutConfig | None = None) -> dict[str, Any]:
+    """What enabling and tuning read alike; `before` is what a tuning of lockouts changes."""
     changes: dict[str, Any] = {}
     for name in LISTS:
         if values.get(name) is not None:
@@ -61,17 +64,27 @@ def common_changes(values: Mapping[str, Any]) -> dict[str, Any]:
             raise BadRequest('invalid listing_visibility: it is "unauth", "hidden" or empty')
         changes["listing_visibility"] = visibility
     token_type = values.get("token_type")
-    if token_type:
-        if token_type not in TOKEN_TYPES:
+    if token_type is not None:
+        if token_type and token_type not in TOKEN_TYPES:
             raise BadRequest("invalid value for 'token_type'")
         changes["token_type"] = token_type
-    if values.get("user_lockout_config") is not None:
-        changes["user_lockout"] = parse_lockout(values["user_lockout_config"])
+    if values.get("user_lockout_config"):
+        changes["user_lockout"] = parse_lockout(values["user_lockout_config"], before)
     return changes
 
 
-def parse_lockout(values: Any) -> UserLockoutConfig:
-    """When failed logins lock a name; raises `BadRequest` for what cannot be read."""
+def check_version(version: Any) -> None:
+    """Refuse every version of an engine but the one that is built in."""
+    if version and version != BUILTIN_VERSION:
+        raise BadRequest(f"no such version of the plugin is in the catalog: {BUILTIN_VERSION} is the one there is")
+
+
+def parse_lockout(values: Any, before: UserLockoutConfig | None = None) -> UserLockoutConfig:
+    """When failed logins lock a name: what is given, and of the rest what was there.
+
+    Raises:
+        BadRequest: for what cannot be read.
+    """
     if not isinstance(values, Mapping):
         raise BadRequest("user_lockout_config is an object")
     unknown = sorted(set(values) - set(LOCKOUT))
@@ -80,7 +93,7 @@ def parse_lockout(values: Any) -> UserLockoutConfig:
     read = {name: _read(name, LOCKOUT[name], value) for name, value in values.items() if value is not None}
     if any(number < 0 for number in read.values()):
         raise BadRequest("nothing in user_lockout_config can be negative")
-    return UserLockoutConfig(**read)
+    return replace(before or UserLockoutConfig(), **read)
 
 
 def parse_ttl(value: Any, prefix: str = "") -> int:

@@ -20,6 +20,7 @@ from strongroom.errors import BadRequest, NotFound, RequestError
 from strongroom.system.engine import system
 from strongroom.system.mount_config import (
     TTLS,
+    check_version,
     common_changes,
     parse_config,
     parse_options,
@@ -87,6 +88,7 @@ class TuneArgs(PathArgs):
     token_type: str = field("The type of tokens an auth method issues.")
     user_lockout_config: dict[str, Any] = field("When failed logins lock a name: lockout_threshold and so on.")
     options: dict[str, Any] = field("Options of this type of engine.")
+    plugin_version: str = field("The version of the plugin; there is only the one that is built in.")
 
 
 def _full(family: Family, path: str) -> str:
@@ -207,7 +209,9 @@ async def _tune(ctx: SystemContext, args: TuneArgs, family: Family) -> None:
     if not mount.backend.mountable and family.kind != "auth" and not path.startswith(AUTH):
         raise BadRequest(f'cannot tune "{path}"')
     given = {name: getattr(args, name) for name in args.given}
-    changes = common_changes(given)
+    _check_auth_only(mount, given)
+    check_version(given.get("plugin_version"))
+    changes = common_changes(given, mount.config.user_lockout)
     ttls = {name: parse_ttl(given[name]) for name in TTLS if name in given}
     _check_ttls(ctx, mount, ttls)
     entry = msgspec.structs.replace(mount.entry, config=msgspec.structs.replace(mount.config, **changes, **ttls))
@@ -219,6 +223,18 @@ async def _tune(ctx: SystemContext, args: TuneArgs, family: Family) -> None:
         return
     mounts.store(ctx.transaction, entry)
     ctx.after_commit(lambda: mounts.apply(entry))
+
+
+def _check_auth_only(mount: Mount, given: dict[str, Any]) -> None:
+    """Refuse what only auth methods have that issue tokens for logins."""
+    auth = mount.path.startswith(AUTH)
+    if "token_type" in given:
+        if not auth:
+            raise BadRequest("'token_type' can only be modified on auth mounts")
+        if not mount.backend.mountable:
+            raise BadRequest("'token_type' cannot be set for 'token' or 'ns_token' auth mounts")
+    if given.get("user_lockout_config") and not (auth and mount.backend.mountable):
+        raise BadRequest(f'tuning of user lockout configuration for auth type "{mount.entry.type}" not allowed')
 
 
 def _check_ttls(ctx: SystemContext, mount: Mount, ttls: dict[str, int]) -> None:

@@ -27,6 +27,12 @@ async def read_state(ctx: SystemContext) -> dict[str, Any]:
     return sanitized(ctx.core.config)
 
 
+@system.read("experiments")
+async def read_experiments(ctx: SystemContext) -> dict[str, Any]:
+    """Show which experiments can be switched on, and which are: there are none."""
+    return {"available": [], "enabled": []}
+
+
 @system.write("config/reload/{subsystem:segment}", sudo=True)
 async def reload(ctx: SystemContext, args: ReloadArgs) -> None:
     """Read settings and certificates anew, as the process does on SIGHUP."""

@@ -17,6 +17,7 @@ from strongroom.system.engine import system
 #: All but SHA-1, which is not offered for plain hashing.
 HASHES = {name: digest for name, digest in DIGESTS.items() if name != "sha1"}
 MOST_BYTES = 128 * 1024
+SOURCES = ("platform", "seal", "all")
 #: Hashing more than this would hold up other requests.
 THREAD_BYTES = 1 << 20
 
@@ -25,9 +26,10 @@ class RandomArgs(Args):
     """How much, and how written."""
 
     bytes: int = field("How many bytes.", default=32)
-    urlbytes: str = field("The same, in the path.")
+    place: str = field("The source or the number of bytes, in the path.")
+    urlbytes: str = field("The number of bytes, in the path.")
     format: str = field("`base64` or `hex`.", default="base64")
-    source: str = field("Where from; there is only the operating system.", default="platform")
+    source: str = field("`platform`, `seal` or `all`; all are the operating system.", default="platform")
 
 
 class HashArgs(Args):
@@ -49,16 +51,26 @@ def _written(data: bytes, form: str) -> str:
 
 async def random(ctx: SystemContext, args: RandomArgs) -> dict[str, Any]:
     """Random bytes from the operating system."""
+    source, asked = args.source, args.urlbytes
+    if args.place in SOURCES or asked:
+        source = args.place
+    else:
+        asked = args.place
+    if source not in SOURCES:
+        raise BadRequest('unsupported entropy source; must be "platform" or "seal", or "all"')
     count = args.bytes
-    if args.urlbytes:
-        if not (args.urlbytes.isascii() and args.urlbytes.isdecimal()) or len(args.urlbytes) > 9:
+    if asked:
+        if not (asked.isascii() and asked.isdecimal()) or len(asked) > 9:
             raise BadRequest("error parsing url-set byte count: it is no number")
-        count = int(args.urlbytes)
+        count = int(asked)
     if count < 1:
         raise BadRequest('"bytes" cannot be less than 1')
     if count > MOST_BYTES:
         raise BadRequest(f'"bytes" should be less than {MOST_BYTES}')
-    return {"random_bytes": _written(secrets.token_bytes(count), args.format)}
+    written = _written(secrets.token_bytes(count), args.format)
+    if source == "seal":
+        ctx.warn("no seal/entropy augmentation available, using platform entropy source")
+    return {"random_bytes": written}
 
 
 async def hash_input(ctx: SystemContext, args: HashArgs) -> dict[str, Any]:
@@ -73,7 +85,7 @@ async def hash_input(ctx: SystemContext, args: HashArgs) -> dict[str, Any]:
     return {"sum": _written(digest, args.format)}
 
 
-for _pattern in ("tools/random", "tools/random/{urlbytes:segment}"):
+for _pattern in ("tools/random", "tools/random/{place:segment}", "tools/random/{place:segment}/{urlbytes:segment}"):
     system.write(_pattern)(random)
 for _pattern in ("tools/hash", "tools/hash/{urlalgorithm:segment}"):
     system.write(_pattern)(hash_input)

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from tests.unit.auth.own_server import Answer, data, ok, refused
 from tests.unit.system.whole import WholeServer, limited, served
 
+from strongroom import BUILTIN_VERSION
+
 SECRET = "hunter2"
 
 
@@ -95,6 +97,8 @@ ENABLE: list[tuple[str, dict[str, Any], str]] = [
     ("mounts/x", {"type": "kv", "config": {"token_type": SECRET}}, "invalid value for 'token_type'"),
     ("mounts/x", {"type": "kv", "config": {"force_no_cache": SECRET}}, 'field "force_no_cache"'),
     ("mounts/x", {"type": "kv", "config": {"passthrough_request_headers": {SECRET: 1}}}, "passthrough_request_headers"),
+    ("mounts/x", {"type": "kv", "config": {"plugin_version": SECRET}}, "no such version of the plugin"),
+    ("mounts/x", {"type": "kv", "config": {"plugin_version": "v0.0.1"}}, "no such version of the plugin"),
     ("mounts/x", {"type": "kv", "config": SECRET}, 'field "config"'),
     ("mounts/x", {"type": "kv", "options": {"version": [SECRET]}}, 'field "options"'),
     ("mounts/x", {"type": "kv", "options": {"version": SECRET}}, ""),
@@ -159,7 +163,14 @@ TUNE: list[tuple[dict[str, Any], str]] = [
     ({"max_lease_ttl": SECRET}, "invalid duration"),
     ({"max_lease_ttl": "-1h"}, "negative"),
     ({"listing_visibility": SECRET}, "invalid listing_visibility"),
-    ({"token_type": SECRET}, "invalid value for 'token_type'"),
+    ({"token_type": SECRET}, "'token_type' can only be modified on auth mounts"),
+    ({"token_type": "batch"}, "'token_type' can only be modified on auth mounts"),
+    (
+        {"user_lockout_config": {"lockout_threshold": 1}},
+        'tuning of user lockout configuration for auth type "kv" not allowed',
+    ),
+    ({"plugin_version": SECRET}, "no such version of the plugin"),
+    ({"plugin_version": "v0.0.1"}, "no such version of the plugin"),
     ({"options": {"version": {}}}, 'field "options"'),
     ({"options": {"version": SECRET}}, ""),
 ]
@@ -196,6 +207,63 @@ def test_tuning_changes_what_it_names_and_unsets_what_is_empty() -> None:
             "max_lease_ttl": 2764800,
         }
         ok(await server.write("sys/mounts/x/tune"))
+
+    served(scenario)
+
+
+def test_the_version_that_is_built_in_can_be_named() -> None:
+    async def scenario(server: WholeServer) -> None:
+        ok(await server.write("sys/mounts/x", type="kv", config={"plugin_version": BUILTIN_VERSION}))
+        ok(await server.write("sys/mounts/x/tune", plugin_version=BUILTIN_VERSION))
+        ok(await server.write("sys/mounts/x/tune", plugin_version=""))
+
+    served(scenario)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "text"),
+    [
+        ("login", {"token_type": SECRET}, "invalid value for 'token_type'"),
+        ("token", {"token_type": "batch"}, "'token_type' cannot be set for 'token' or 'ns_token' auth mounts"),
+        ("token", {"user_lockout_config": {"lockout_threshold": 1}}, 'for auth type "token" not allowed'),
+    ],
+)
+def test_auth_methods_that_cannot_be_tuned_so(path: str, body: dict[str, Any], text: str) -> None:
+    async def scenario(server: WholeServer) -> None:
+        ok(await server.write("sys/auth/login", type="userpass"))
+        before = data(await server.read(f"sys/auth/{path}/tune"))
+        name, words = refused(await server.write(f"sys/auth/{path}/tune", **body))
+        assert (name, SECRET in words) == ("BadRequest", False)
+        assert text in words
+        assert data(await server.read(f"sys/auth/{path}/tune")) == before
+
+    served(scenario)
+
+
+def test_the_type_of_tokens_is_tuned_and_nothing_means_the_usual_one() -> None:
+    async def scenario(server: WholeServer) -> None:
+        ok(await server.write("sys/auth/login", type="userpass", config={"token_type": "batch"}))
+        for asked, shown in (("service", "service"), ("", "default-service"), ("default-batch", "default-batch")):
+            ok(await server.write("sys/auth/login/tune", token_type=asked))
+            assert data(await server.read("sys/auth/login/tune"))["token_type"] == shown
+
+    served(scenario)
+
+
+def test_a_tuning_of_lockouts_keeps_what_it_does_not_name() -> None:
+    async def scenario(server: WholeServer) -> None:
+        ok(await server.write("sys/auth/login", type="userpass"))
+        for asked, shown in (
+            ({"lockout_threshold": "3", "lockout_duration": "10m"}, (3, 600, 0, False)),
+            ({"lockout_counter_reset_duration": "5m"}, (3, 600, 300, False)),
+            ({"lockout_threshold": 7, "lockout_disable": True}, (7, 600, 300, True)),
+            ({}, (7, 600, 300, True)),
+            ({"lockout_duration": 0, "lockout_disable": False}, (7, 0, 300, False)),
+        ):
+            ok(await server.write("sys/auth/login/tune", user_lockout_config=asked))
+            tuned = data(await server.read("sys/auth/login/tune"))
+            names = ("threshold", "duration", "counter_reset_duration", "disable")
+            assert tuple(tuned[f"user_lockout_{name}"] for name in names) == shown
 
     served(scenario)
 

@@ -210,6 +210,9 @@ def test_a_long_input_is_hashed_too() -> None:
         ("random", {"bytes": 5}, 5),
         ("random", {"bytes": "5"}, 5),
         ("random/7", {"bytes": 5}, 7),
+        ("random/platform/7", {"bytes": 5}, 7),
+        ("random/seal/7", {"source": "platform"}, 7),
+        ("random/all", {"bytes": 5}, 5),
         ("random", {"bytes": 131072}, 131072),
     ],
 )
@@ -220,6 +223,15 @@ def test_random_bytes_are_as_many_as_asked_for(path: str, body: dict[str, Any], 
         assert len(base64.b64decode(first)) == size
         answer = data(await server.write(f"sys/tools/{path}", format="hex", **body))
         assert len(bytes.fromhex(answer["random_bytes"])) == size
+
+    served(scenario)
+
+
+def test_who_asks_the_seal_for_random_bytes_is_told_that_it_has_none() -> None:
+    async def scenario(server: WholeServer) -> None:
+        for path, source, told in (("random", "seal", 1), ("random/seal/9", "", 1), ("random", "all", 0)):
+            answer = ok(await server.write(f"sys/tools/{path}", **({"source": source} if source else {})))
+            assert len([text for text in answer.warnings if "using platform entropy" in text]) == told
 
     served(scenario)
 
@@ -236,6 +248,10 @@ def test_random_bytes_are_as_many_as_asked_for(path: str, body: dict[str, Any], 
         ("random/\u0661", {}),
         ("random/-1", {}),
         ("random/0", {}),
+        ("random", {"source": "hunter2"}),
+        ("random/hunter2/5", {}),
+        ("random/platform/hunter2", {}),
+        ("random/platform/0", {}),
         ("random/99999999999999999999", {}),
         ("hash", {"input": "hunter2!"}),
         ("hash", {"input": HELLO, "algorithm": "hunter2"}),

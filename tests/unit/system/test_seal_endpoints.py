@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import contextlib
 from typing import Any
 
@@ -22,7 +23,7 @@ READ, WRITE, DELETE = Operation.READ, Operation.UPDATE, Operation.DELETE
 
 ONE = {"secret_shares": 1, "secret_threshold": 1}
 
-STATUS_PATHS = ("init", "unseal", "seal-status", "health", "leader", "step-down")
+STATUS_PATHS = ("init", "unseal", "seal-status", "health", "leader", "step-down", "internal/ui/feature-flags")
 SHARE_PATHS = (
     "rekey/init",
     "rekey/update",
@@ -575,3 +576,43 @@ def test_rotation_settings_out_of_range_are_refused(data: dict[str, Any], text: 
         assert text in error.errors[0]
 
     run(test)
+
+
+def xored(token: str, otp: str) -> str:
+    return (
+        base64.b64encode(bytes(a ^ b for a, b in zip(token.encode(), otp.encode(), strict=True))).decode().rstrip("=")
+    )
+
+
+def test_the_server_takes_the_password_off_a_token_for_anybody() -> None:
+    async def scenario(server: WholeServer) -> None:
+        token, otp = "hvs.0123456789abcdefghijklmn", "ABCDEFGHIJKLMNOPQRSTUVWXYZab"
+        for encoded in (xored(token, otp), xored(token, otp) + "=="):
+            answer = await server.post("sys/decode-token", {"encoded_token": encoded, "otp": otp}, by="")
+            assert ok(answer).data == {"token": token}
+
+    served(scenario)
+
+
+@pytest.mark.parametrize(
+    ("encoded", "otp"),
+    [
+        ("", ""),
+        ("", "hunter2"),
+        ("hunter2!", "hunter2"),
+        ("aHVudGVyMg", ""),
+        ("aHVudGVyMg", "hunter"),
+        ("a", "hunter2"),
+        ("____________", "hunter2"),
+        ("/////////w", "hunter2"),
+        ("aHVudGVyMg", "\u0661hunte"),
+    ],
+)
+def test_what_is_no_encoded_token_is_refused_and_not_repeated(encoded: str, otp: str) -> None:
+    async def scenario(server: WholeServer) -> None:
+        answer = await server.post("sys/decode-token", {"encoded_token": encoded, "otp": otp}, by="")
+        name, text = refused_answer(answer)
+        assert name == "BadRequest"
+        assert "hunter2" not in text
+
+    served(scenario)

@@ -62,3 +62,10 @@ def test_reloading_needs_sudo() -> None:
         assert refused(await server.write(RELOAD, await limited(server, "update")))[0] == "PermissionDenied"
 
     served(scenario)
+
+
+def test_there_are_no_experiments() -> None:
+    async def scenario(server: WholeServer) -> None:
+        assert data(await server.read("sys/experiments")) == {"available": [], "enabled": []}
+
+    served(scenario)
