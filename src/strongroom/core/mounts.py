@@ -94,6 +94,7 @@ class Mount:
         "non_hmac_request",
         "non_hmac_response",
         "prefix",
+        "response_headers",
     )
 
     def __init__(self, entry: MountEntry, backend: Backend, defaults: tuple[int, int]) -> None:
@@ -118,6 +119,10 @@ class Mount:
         )
         self.non_hmac_request = frozenset(entry.config.audit_non_hmac_request_keys)
         self.non_hmac_response = frozenset(entry.config.audit_non_hmac_response_keys)
+        #: The headers, in lower case, that its engine may set; the server's own mounts may set any, and have None.
+        self.response_headers = (
+            frozenset(name.lower() for name in entry.config.allowed_response_headers) if backend.mountable else None
+        )
 
     @property
     def path(self) -> str:

@@ -32,6 +32,9 @@ async def dispatch(call: Call) -> None:
         call.context.acl = call.acl
     run = run_login(call) if route.flags.login else route.run(call.context, call.arguments)
     call.response = response = as_response(await run)
+    if response.headers and call.mount is not None and call.mount.response_headers is not None:
+        allowed = call.mount.response_headers
+        response.headers = {name: value for name, value in response.headers.items() if name.lower() in allowed}
     if call.context.warnings:
         response.warnings = [*response.warnings, *call.context.warnings]
     if call.unknown and response.bare is None and not response.empty:

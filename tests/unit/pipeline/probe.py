@@ -261,6 +261,11 @@ def _add_answers(engine: Engine[Context]) -> None:
         """Outside the envelope."""
         return Response(bare={"bare": SECRET, "count": 3})
 
+    @engine.read("headed")
+    async def headed(ctx: Context) -> Any:
+        """With headers."""
+        return Response(data={"headed": True}, headers={"X-One": "1", "Set-Cookie": SECRET})
+
     @engine.write("seldom/{name}", effectless=True)
     async def seldom(ctx: Context, args: PutArgs) -> Any:
         """Store something, if it is not empty."""

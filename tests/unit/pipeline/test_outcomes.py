@@ -492,6 +492,24 @@ def test_a_refusal_is_not_wrapped() -> None:
     played(scenario)
 
 
+@pytest.mark.parametrize(
+    ("allowed", "sent"),
+    [
+        ([], {}),
+        (["Other"], {}),
+        (["x-one"], {"X-One": "1"}),
+        (["X-ONE", "set-cookie"], {"X-One": "1", "Set-Cookie": SECRET}),
+    ],
+)
+def test_an_engine_sets_the_headers_that_its_mount_was_tuned_to_allow(allowed: list[str], sent: dict[str, str]) -> None:
+    async def scenario(server: Probe) -> None:
+        ok(await server.write("sys/mounts/probe/tune", allowed_response_headers=allowed))
+        answer = ok(await server.read("probe/headed"))
+        assert (answer.headers, answer.data) == (sent, {"headed": True})
+
+    played(scenario)
+
+
 def test_parameters_that_nobody_knows_are_named_within_bounds() -> None:
     async def scenario(server: Probe) -> None:
         answer = ok(await server.write("probe/put/a", value="x", fail="tell", zz=1, aa=2))
