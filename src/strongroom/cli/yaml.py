@@ -38,7 +38,8 @@ def dumps(value: Any) -> str:
     elif isinstance(value, list | tuple) and value:
         _sequence(value, lines, "")
     else:
-        lines.append(_scalar(value, ""))
+        # Some readers take no block that is not indented, not even where nothing is around it.
+        lines.append(_scalar(value, "  "))
     return "\n".join(lines) + "\n"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from strongroom.cli import output
@@ -83,6 +83,8 @@ def test_any_envelope_can_be_printed(body: dict[str, Any]) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ YAML
+@example("0\n")
+@example("a\nb")
 @given(VALUES)
 def test_yaml_round_trip(value: Any) -> None:
     assert yaml.safe_load(own_yaml.dumps(value)) == value
