@@ -30,14 +30,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_server(kind: str, folder: Path, env: dict[str, str]) -> Iterator[str]:
-    """Its address. A server of the kind "dev" has the root token "root"; one of the kind "plain" is not initialized."""
+def running_server(kind: str, folder: Path, env: dict[str, str], *more: str) -> Iterator[str]:
+    """Its address. One of the kind "dev" has the root token "root", one that is "plain" is not initialized.
+
+    `more` are flags.
+    """
     port = free_port()
     words = ["server", "-dev", "-dev-root-token-id=root", f"-dev-listen-address=127.0.0.1:{port}"]
     if kind == "plain":
         (folder / "config.hcl").write_text(CONFIG.format(port=port))
         words = ["server", f"-config={folder / 'config.hcl'}"]
-    command = [sys.executable, "-m", "strongroom.cli.main", *words]
+    command = [sys.executable, "-m", "strongroom.cli.main", *words, *more]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env) as process:
         assert process.stdout is not None
         said = []

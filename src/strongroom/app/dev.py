@@ -53,8 +53,8 @@ def dev_config(address: str, folder: str, certificates: Files | None = None) -> 
     return ServerConfig(storage=storage, listeners=(listener,), disable_mlock=True)
 
 
-async def open_dev(core: Core, *, folder: str, root_token: str, kv_v1: bool) -> DevKeys:
-    """Initialise on the first start, and unseal.
+async def open_dev(core: Core, *, folder: str, root_token: str, kv: int) -> DevKeys:
+    """Initialise on the first start, and unseal. `kv` is the version of KV at `secret/`, 0 for none.
 
     Raises:
         ConfigError: the folder holds a server without its keys, or keys of another.
@@ -74,10 +74,10 @@ async def open_dev(core: Core, *, folder: str, root_token: str, kv_v1: bool) -> 
     async def first_state() -> str:
         live = core.live
         assert live is not None
-        tx = live.transaction()
-        options = {"version": "1" if kv_v1 else "2"}
-        live.mounts.store(tx, new_entry(**SECRET, options=options))
-        await tx.commit()
+        if kv:
+            tx = live.transaction()
+            live.mounts.store(tx, new_entry(**SECRET, options={"version": str(kv)}))
+            await tx.commit()
         return await live.tokens.create_root(root_token)
 
     made = await core.seal.init(1, 1, first_state)

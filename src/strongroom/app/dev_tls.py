@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -31,8 +32,8 @@ class Files(NamedTuple):
     key: Path
 
 
-def make(folder: Path, host: str) -> Files:
-    """Write new certificates for `host` and the names of this machine; raises `OSError`."""
+def make(folder: Path, host: str, names: Sequence[str] = ()) -> Files:
+    """Write new certificates for `host`, these names and those of this machine; raises `OSError`."""
     now = datetime.datetime.now(datetime.UTC)
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = _name("Strongroom development authority")
@@ -48,7 +49,7 @@ def make(folder: Path, host: str) -> Files:
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(digital_signature=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName(_names(host)), critical=False)
+        .add_extension(x509.SubjectAlternativeName(_names(host, *names)), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
@@ -84,10 +85,10 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _names(host: str) -> list[x509.GeneralName]:
-    """The host that it listens on, and what this machine is called."""
+def _names(host: str, *more: str) -> list[x509.GeneralName]:
+    """The host that it listens on, what this machine is called, and more names."""
     found: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address(a)) for a in ("127.0.0.1", "::1")]
-    for text in dict.fromkeys(("localhost", host.strip("[]"), socket.gethostname())):
+    for text in dict.fromkeys(("localhost", host.strip("[]"), socket.gethostname(), *more)):
         try:
             name: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(text))
         except ValueError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -46,16 +46,19 @@ def run_server(
     dev_listen_address: str = "",
     dev_storage: str = "",
     dev_no_store_token: bool = False,
-    dev_kv_v1: bool = False,
+    dev_kv: int = 2,
+    dev_skip_init: bool = False,
     dev_tls: bool = False,
     dev_tls_cert_dir: str = "",
+    dev_tls_names: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> int:
     """Run a server until it is told to stop; returns the exit status.
 
     `config` are files and folders, `settings` are top-level settings that win over them. What is wrong is printed on
-    stdout, with file, line and the fix, and the status is 1. `dev_tls` makes certificates, in a folder that goes with
-    the server unless `dev_tls_cert_dir` names one.
+    stdout, with file, line and the fix, and the status is 1. `dev_kv` is the version of KV at `secret/`, 0 for none.
+    `dev_tls` makes certificates, also for `dev_tls_names`, in a folder that goes with the server unless
+    `dev_tls_cert_dir` names one.
     """
     paths = [Path(path) for path in config]
     with ExitStack() as stack:
@@ -65,7 +68,7 @@ def run_server(
 
             folder = dev_tls_cert_dir or stack.enter_context(TemporaryDirectory(prefix="strongroom-tls-"))
             try:
-                certificates = make(Path(folder), dev_listen_address.rpartition(":")[0])
+                certificates = make(Path(folder), dev_listen_address.rpartition(":")[0], dev_tls_names)
             except OSError as e:
                 _say(f"Error: cannot write certificates to {folder}: {(e.strerror or 'it failed').lower()}")
                 return 1
@@ -75,8 +78,8 @@ def run_server(
             loaded, warnings = _dev(paths, own) if dev else load(paths)
             return replace(loaded, **(settings or {})), warnings
 
-        opener = partial(open_dev, folder=dev_storage, root_token=dev_root_token_id, kv_v1=dev_kv_v1)
-        return _run(read, opener if dev else None, not dev_no_store_token)
+        opener = partial(open_dev, folder=dev_storage, root_token=dev_root_token_id, kv=dev_kv)
+        return _run(read, opener if dev and not dev_skip_init else None, not dev_no_store_token)
 
 
 def _run(read: Read, opener: OpenDev | None, store_token: bool) -> int:

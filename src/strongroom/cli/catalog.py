@@ -41,6 +41,15 @@ _MODULES = {
 }
 
 
+#: Commands of Vault's that are none here, and what to do instead.
+ABSENT = {
+    "agent": 'There is no agent. Programs get their secrets through "run", or from the API.',
+    "events": "There are no event notifications. The audit log tells of every request.",
+    "namespace": "There are no namespaces: they are part of Vault Enterprise. Mounts and policies keep teams apart.",
+    "proxy": "There is no proxy. Programs talk to the server itself.",
+}
+
+
 def names() -> list[str]:
     """All top commands that people type, sorted."""
     return sorted(name for name in _MODULES if name[0] != "_")

@@ -75,6 +75,7 @@ ADDRESS_FLAGS = (
         "bool",
         env="VAULT_SKIP_VERIFY",
     ),
+    Flag("unlock-key", "Key of a namespace whose API is locked. There are no namespaces, so that it opens nothing."),
     Flag(
         "wrap-ttl",
         'Wrap the answer in a single-use token that lives this long; "unwrap" gives the answer. Like "30s" or "5m".',

@@ -248,5 +248,8 @@ _FLAGS: dict[str, Callable[[Run, str], Words]] = {
     "token revoke -mode": _from("orphan", "path"),
     "-token-type": _from("default-service", "default-batch", "service", "batch"),
     **{f"-{name}": _files for name in ("ca-cert", "ca-path", "client-cert", "client-key", "config", "output")},
-    **{f"-{name}": _files for name in ("log-file", "pgp-key", "pgp-keys", "root-token-pgp-key", "dev-tls-cert-dir")},
+    **{
+        f"-{name}": _files
+        for name in ("log-file", "pgp-key", "pgp-keys", "root-token-pgp-key", "dev-tls-cert-dir", "recovery-pgp-keys")
+    },
 }

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from strongroom.cli import flags
-from strongroom.cli.catalog import find, load, names
+from strongroom.cli.catalog import ABSENT, find, load, names
 from strongroom.cli.command import Command, Group, Refused
 from strongroom.cli.ui import UI
 
@@ -55,6 +55,9 @@ def execute(words: list[str], ui: UI, env: Mapping[str, str], prog: str) -> int:
             return _top(ui, prog, 0 if asked_for_help else 127)
     path, command, rest = find(rest)
     if command is None:
+        if rest[0] in ABSENT:
+            ui.error(ABSENT[rest[0]])
+            return 127
         _suggest(ui, rest[0], names())
         return _top(ui, prog, 0 if asked_for_help else 127)
     if asked_for_help:

@@ -28,6 +28,7 @@ _CONFIG = {
     "max-lease-ttl": "max_lease_ttl",
 }
 TUNE_FLAGS = (
+    Flag("allowed-managed-keys", "Managed key that the mount may use; may be given several times.", "list"),
     Flag("allowed-response-headers", "Header that answers may set; may be given several times.", "list"),
     Flag("audit-non-hmac-request-keys", "Request key to audit in clear; may be given several times.", "list"),
     Flag("audit-non-hmac-response-keys", "Response key to audit in clear; may be given several times.", "list"),

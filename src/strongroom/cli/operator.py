@@ -7,8 +7,9 @@ from typing import Any
 from strongroom.cli import output
 from strongroom.cli.command import ANY, Command, Group, Refused, deferred, exactly
 from strongroom.cli.flags import Flag
-from strongroom.cli.operator_keys import GENERATE_ROOT, REKEY
+from strongroom.cli.operator_keys import REKEY
 from strongroom.cli.operator_raft import RAFT
+from strongroom.cli.operator_root import GENERATE_ROOT
 from strongroom.cli.pgp_files import pgp_keys
 from strongroom.cli.run import Run
 from strongroom.cli.status import show_seal_status
@@ -25,14 +26,17 @@ def _init(run: Run) -> int:
             output.emit(run, {"initialized": initialized})
         return 0 if initialized else 2
     flags = run.flags
+    if flags.bool("consul-auto"):
+        raise Refused("-consul-auto is not available: name the server with -address")
     shares = flags.int("key-shares") if flags.given("key-shares") else 5
     threshold = flags.int("key-threshold") if flags.given("key-threshold") else 3
     body: dict[str, Any] = {"secret_shares": shares, "secret_threshold": threshold}
     for name, key in (("recovery-shares", "recovery_shares"), ("recovery-threshold", "recovery_threshold")):
         if flags.given(name):
             body[key] = flags.int(name)
-    if flags.list("pgp-keys"):
-        body["pgp_keys"] = pgp_keys(flags.list("pgp-keys"))
+    for name in ("pgp-keys", "recovery-pgp-keys"):
+        if flags.list(name):
+            body[name.replace("-", "_")] = pgp_keys(flags.list(name))
     if flags.text("root-token-pgp-key"):
         body["root_token_pgp_key"] = pgp_keys([flags.text("root-token-pgp-key")])[0]
     with run.doing("Error initializing"):
@@ -220,13 +224,19 @@ With -status it only says whether that has been done: exit code 0 if so, 2 if
 not, 1 if that could not be found out.
 """,
                 flags=(
+                    Flag("consul-auto", "Find the server through Consul, which Strongroom does not do.", "bool"),
+                    Flag("consul-service", "Name of the server in Consul.", default="vault"),
                     Flag("key-shares", "Number of unseal keys to make.", "int", default="5", aliases=("n",)),
                     Flag("key-threshold", "Number of them needed to unseal.", "int", default="3", aliases=("t",)),
                     Flag("pgp-keys", "Files of PGP keys to encrypt the unseal keys with, with commas.", "list"),
+                    Flag(
+                        "recovery-pgp-keys", "Files of PGP keys to encrypt the recovery keys with, with commas.", "list"
+                    ),
                     Flag("recovery-shares", "Number of recovery keys, for seals that open by themselves.", "int"),
                     Flag("recovery-threshold", "Number of recovery keys needed.", "int"),
                     Flag("root-token-pgp-key", "File of a PGP key to encrypt the root token with."),
                     Flag("status", "Only say whether the server is initialized.", "bool"),
+                    Flag("stored-shares", "Taken for old scripts; it does nothing.", "int"),
                 ),
                 arity=exactly(0),
             ),
@@ -289,6 +299,7 @@ and 2 if there are only warnings.
 """,
                 flags=(
                     Flag("config", "Configuration file, or folder of such files; may be given several times.", "list"),
+                    Flag("debug", "Print all that was found, as JSON.", "bool"),
                     Flag(
                         "skip", "Leave out a check: storage, listener or process; may be given several times.", "list"
                     ),

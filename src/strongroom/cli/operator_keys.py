@@ -1,4 +1,4 @@
-"""New unseal keys (`operator rekey`) and new root tokens (`operator generate-root`)."""
+"""`operator rekey`: new unseal keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from strongroom.cli.flags import Flag
 from strongroom.cli.pgp_files import pgp_keys
 from strongroom.cli.run import Run
 
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _REKEY_INIT = (
     ("nonce", ""),
     ("started", False),
@@ -32,25 +31,14 @@ _REKEY_DONE: tuple[tuple[str, Any], ...] = (
     ("backup", False),
     ("verification_required", False),
 )
-_ROOT = (
-    ("nonce", ""),
-    ("started", False),
-    ("progress", 0),
-    ("required", 0),
-    ("complete", False),
-    ("encoded_token", ""),
-    ("encoded_root_token", ""),
-    ("pgp_fingerprint", ""),
-    ("otp", ""),
-    ("otp_length", 0),
-)
 
 
-def _pick(answer: dict[str, Any], keys: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+def pick(answer: dict[str, Any], keys: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    """These members of an answer, each with what stands for it when it is absent."""
     return {key: answer.get(key, absent) for key, absent in keys}
 
 
-def _key(run: Run, nonce: str) -> tuple[str, str]:
+def next_key(run: Run, nonce: str) -> tuple[str, str]:
     """An unseal key and the nonce it is for: an argument, stdin for "-", or asked for."""
     given = run.args[0].strip() if run.args else ""
     own = run.flags.text("nonce").strip()
@@ -64,7 +52,6 @@ def _key(run: Run, nonce: str) -> tuple[str, str]:
     return run.ui.ask_hidden("Unseal Key (will be hidden): ").strip(), nonce
 
 
-# ------------------------------------------------------------------------------------------------ rekey
 def _rekey(run: Run) -> int:
     flags = run.flags
     if flags.bool("backup-retrieve") or flags.bool("backup-delete"):
@@ -117,7 +104,7 @@ def _rekey_backup(run: Run) -> int:
 
 def _show_rekey(run: Run, status: dict[str, Any]) -> int:
     if not run.table:
-        return output.emit(run, _pick(status, _REKEY_INIT))
+        return output.emit(run, pick(status, _REKEY_INIT))
     rows = [("Nonce", status.get("nonce") or ""), ("Started", bool(status.get("started")))]
     if status.get("started"):
         progress = f"{status.get('progress', 0)}/{status.get('required') or status.get('t', 0)}"
@@ -137,7 +124,7 @@ def _rekey_key(run: Run) -> int:
         status = run.client.get_json(f"{_rekey_base(run)}/init")
     if not status.get("started"):
         raise Refused('No rekey is in progress. Start a rekey process by running "vault\noperator rekey -init".')
-    key, nonce = _key(run, str(status.get("nonce") or ""))
+    key, nonce = next_key(run, str(status.get("nonce") or ""))
     if not nonce:
         raise Refused("Missing nonce value: specify it via the -nonce flag")
     with run.doing("Error posting unseal key"):
@@ -145,7 +132,7 @@ def _rekey_key(run: Run) -> int:
     if not answer.get("complete"):
         return _show_rekey(run, answer)
     if not run.table:
-        document = _pick(answer, _REKEY_DONE)
+        document = pick(answer, _REKEY_DONE)
         if answer.get("verification_nonce"):
             document["verification_nonce"] = answer["verification_nonce"]
         return output.emit(run, document)
@@ -187,7 +174,7 @@ def _print_new_keys(run: Run, answer: dict[str, Any], status: dict[str, Any]) ->
 def _rekey_verify(run: Run) -> int:
     with run.doing("Error getting rekey verification status"):
         status = run.client.get_json(f"{_rekey_base(run)}/verify")
-    key, nonce = _key(run, str(status.get("nonce") or ""))
+    key, nonce = next_key(run, str(status.get("nonce") or ""))
     if not nonce:
         raise Refused("Missing nonce value: specify it via the -nonce flag")
     with run.doing("Error posting unseal key"):
@@ -196,7 +183,7 @@ def _rekey_verify(run: Run) -> int:
         with run.doing("Error getting rekey verification status"):
             return _show_rekey(run, run.client.get_json(f"{_rekey_base(run)}/verify"))
     if not run.table:
-        return output.emit(run, _pick(answer, (("nonce", ""), ("complete", False))))
+        return output.emit(run, pick(answer, (("nonce", ""), ("complete", False))))
     run.ui.out("Success! Rekey verification was successful. The new keys are in force.")
     return 0
 
@@ -246,144 +233,6 @@ what it encrypted.
         Flag("status", "Print how far it is.", "bool"),
         Flag("target", "Which keys: those that unseal (barrier), or recovery.", default="barrier"),
         Flag("verify", "With -init: the new keys must be verified; else verify with a new key.", "bool"),
-    ),
-    arity=between(0, 1),
-)
-
-
-# ------------------------------------------------------------------------------------------------ generate-root
-def _generate_root(run: Run) -> int:
-    flags = run.flags
-    if flags.bool("generate-otp"):
-        return _generate_otp(run)
-    if flags.text("decode"):
-        return _decode(run)
-    path = "sys/generate-root/attempt"
-    if flags.bool("cancel"):
-        with run.doing("Error canceling root token generation"):
-            run.client.delete(path)
-        run.ui.out("Success! Root token generation canceled (if it was started)")
-        return 0
-    if flags.bool("status"):
-        with run.doing("Error getting root generation status"):
-            return _show_root(run, run.client.get_json(path))
-    if not flags.bool("init"):
-        return _root_key(run)
-    body = {}
-    if flags.text("otp"):
-        body["otp"] = flags.text("otp")
-    if flags.text("pgp-key"):
-        body["pgp_key"] = pgp_keys([flags.text("pgp-key")])[0]
-    with run.doing("Error initializing root generation"):
-        status = run.client.send_json(path, body)
-    if run.table and status.get("otp"):
-        run.ui.warn(
-            "A one-time password has been made and is shown as OTP. It is needed to decode\n"
-            "the new root token: keep it safe, it is not shown again.\n"
-        )
-    return _show_root(run, status)
-
-
-def _show_root(run: Run, status: dict[str, Any]) -> int:
-    if not run.table:
-        return output.emit(run, _pick(status, _ROOT))
-    rows = [
-        ("Nonce", status.get("nonce") or ""),
-        ("Started", bool(status.get("started"))),
-        ("Progress", f"{status.get('progress', 0)}/{status.get('required', 0)}"),
-        ("Complete", bool(status.get("complete"))),
-    ]
-    for title, key in (
-        ("PGP Fingerprint", "pgp_fingerprint"),
-        ("Encoded Token", "encoded_token"),
-        ("OTP", "otp"),
-        ("OTP Length", "otp_length"),
-    ):
-        if status.get(key):
-            rows.append((title, status[key]))
-    run.ui.out(output.columns([(title, output.go_value(value)) for title, value in rows]))
-    return 0
-
-
-def _root_key(run: Run) -> int:
-    with run.doing("Error getting root generation status"):
-        status = run.client.get_json("sys/generate-root/attempt")
-    if not status.get("started"):
-        raise Refused(
-            'No root generation is in progress. Start a root generation by running "vault\n'
-            'operator generate-root -init".\n'
-            "If starting root generation using the OTP method and generating your own OTP,\n"
-            f"the length of the OTP string needs to be {status.get('otp_length')} characters in length."
-        )
-    key, nonce = _key(run, str(status.get("nonce") or ""))
-    if not nonce:
-        raise Refused("Missing nonce value: specify it via the -nonce flag")
-    with run.doing("Error posting unseal key"):
-        answer = run.client.send_json("sys/generate-root/update", {"key": key, "nonce": nonce})
-    return _show_root(run, answer)
-
-
-def _generate_otp(run: Run) -> int:
-    import secrets
-
-    with run.doing("Error getting root generation status"):
-        length = run.client.get_json("sys/generate-root/attempt").get("otp_length") or 0
-    otp = "".join(secrets.choice(_ALPHABET) for _ in range(length))
-    if not run.table:
-        return output.emit(run, {"otp": otp, "otp_length": length})
-    run.ui.out(otp)
-    return 0
-
-
-def _decode(run: Run) -> int:
-    import base64
-    import binascii
-
-    otp = run.flags.text("otp").strip().encode()
-    if not otp:
-        raise Refused("Missing otp: use -otp to supply it")
-    text = run.flags.text("decode").strip()
-    encoded = run.ui.read_stdin().strip() if text == "-" else text
-    try:
-        token = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        raise Refused("Error decoding root token: it is not base64") from None
-    if len(token) != len(otp):
-        raise Refused(f"Error decoding root token: the OTP has {len(otp)} characters, the token {len(token)}")
-    decoded = bytes(left ^ right for left, right in zip(token, otp, strict=True)).decode("ascii", "replace")
-    if not run.table:
-        return output.emit(run, {"token": decoded})
-    run.ui.out(decoded)
-    return 0
-
-
-GENERATE_ROOT = Command(
-    "generate-root",
-    "Generate a new root token",
-    _generate_root,
-    usage="[options] [KEY]",
-    about="""
-Makes a root token out of a threshold of unseal keys, given one at a time. The
-token comes encoded with a one-time password that -init shows.
-
-    $ {prog} operator generate-root -init
-    $ {prog} operator generate-root
-    $ {prog} operator generate-root -decode=... -otp=...
-
-With -pgp-key the token is encrypted for a public key, a file in binary, base64 or
-armour, instead. Its holder gets it with
-
-    $ echo "..." | base64 -d | gpg -dq
-""",
-    flags=(
-        Flag("cancel", "Give it up, with the keys given so far.", "bool"),
-        Flag("decode", "Decode this encoded token with -otp; - reads it from stdin."),
-        Flag("generate-otp", "Print a password that fits -otp.", "bool"),
-        Flag("init", "Start it.", "bool"),
-        Flag("nonce", "Nonce that -init printed; needed where the key is not asked for."),
-        Flag("otp", "One-time password, where it is not the server's."),
-        Flag("pgp-key", "File of a PGP key to encrypt the token with, instead of a password."),
-        Flag("status", "Print how far it is.", "bool"),
     ),
     arity=between(0, 1),
 )

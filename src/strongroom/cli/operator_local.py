@@ -21,6 +21,8 @@ def diagnose(run: Run) -> int:
 
     skipped = set(run.flags.list("skip"))
     found = [one for one in examine(run.flags.list("config")) if one.check.split()[0] not in skipped]
+    if run.table and run.flags.bool("debug"):
+        run.format = "json"
     if not run.table:
         output.emit(run, [one._asdict() for one in found])
     else:

@@ -60,7 +60,8 @@ def _list_peers(run: Run) -> int:
     nothing = Refused("No raft cluster configuration found", 2)
     with run.doing("Error reading the raft cluster configuration"):
         try:
-            secret = run.client.read("sys/storage/raft/configuration")
+            path, token = "sys/storage/raft/configuration", run.flags.text("dr-token")
+            secret = run.client.write(path, {"dr_operation_token": token}) if token else run.client.read(path)
         except ResponseError as error:
             if error.status == 404:
                 raise nothing from None
@@ -144,7 +145,13 @@ Saves and restores all of a server's data.
     $ {prog} operator raft snapshot restore vault.snap
 """,
         ),
-        Command("list-peers", "List the peers of the cluster", _list_peers, usage="[options]"),
+        Command(
+            "list-peers",
+            "List the peers of the cluster",
+            _list_peers,
+            usage="[options]",
+            flags=(Flag("dr-token", "Token for operations on a replica for disasters; Strongroom has none."),),
+        ),
     ),
     about="""
 Snapshots work on every storage, not only on raft.

@@ -38,6 +38,12 @@ def test_every_name_of_this_machine_is_in_it(tmp_path: Path, name: str) -> None:
     connected(files, name, files.ca)
 
 
+def test_names_that_were_asked_for_are_in_it(tmp_path: Path) -> None:
+    files = dev_tls.make(tmp_path, "", ("vault.internal", "10.9.8.7", "localhost"))
+    for name in ("vault.internal", "10.9.8.7", "localhost"):
+        connected(files, name, files.ca)
+
+
 def test_other_names_and_other_authorities_are_refused(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     files, other = dev_tls.make(tmp_path, ""), dev_tls.make(tmp_path / "other", "")
