@@ -17,6 +17,7 @@ from tests.unit.auth.own_server import Server, data, ok, played, refused
 from strongroom.api.messages import Auth, Operation, Request
 from strongroom.auth.cert import revocation
 from strongroom.auth.cert.crls import INTERVAL, refresh
+from strongroom.auth.cert.engine import Role
 from strongroom.crypto import otp, otp_url
 from strongroom.errors import RequestError
 from strongroom.pipeline import handle
@@ -332,6 +333,34 @@ def test_a_reason_names_only_some_of_many_roles() -> None:
             await role(server, f"r{n}", allowed_common_names="x")
         why = reason(await login(server))
         assert ("role r4" in why, "role r5" in why, why.endswith("; and 3 more")) == (True, False, True)
+
+    mounted(scenario)
+
+
+def test_a_reason_begins_with_the_roles_that_trust_the_certificate() -> None:
+    async def scenario(server: Server) -> None:
+        for n in range(8):
+            await role(server, f"a{n}", Authority("Other"))
+        await role(server, "web", allowed_common_names="x")
+        assert reason(await login(server)).startswith("role web: allowed_common_names: ")
+
+    mounted(scenario)
+
+
+def test_a_role_that_cannot_be_read_any_more_is_in_nobodys_way(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(server: Server) -> None:
+        await role(server)
+        mount = server.live.mounts.by_path(AT)
+        assert mount is not None
+        torn = Role(name="torn", certificate=ROOT.pem.replace("MII", "AAA"))
+
+        async def tear(ctx: Any) -> None:
+            ctx.storage.store("cert/torn", torn)
+
+        await server.live.on_behalf(mount, tear)
+        await let_in(server)
+        assert "the certificate of role torn at auth/cert/ cannot be read any more" in caplog.text
+        assert refused(await login(server, name="torn")) == ("BadRequest", UNTRUSTED)
 
     mounted(scenario)
 

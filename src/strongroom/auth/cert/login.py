@@ -96,7 +96,7 @@ async def matching(ctx: Context, shown: Presented, name: str, *, online: bool = 
         BadRequest: there is none.
     """
     from strongroom.auth.cert.pem import for_clients
-    from strongroom.auth.cert.trust import Grounds, examine, outline_of, validity
+    from strongroom.auth.cert.trust import TRUST, Grounds, examine, outline_of, validity
 
     if problem := validity(shown, ctx.clock.now()):
         raise denied(UNVERIFIED.format("certificate has expired or is not yet valid"), problem)
@@ -106,7 +106,8 @@ async def matching(ctx: Context, shown: Presented, name: str, *, online: bool = 
     grounds = Grounds(await load_config(ctx), await load_crls(ctx), online)
     roles = await _roles(ctx, name)
     roles.sort(key=lambda role: outline_of(ctx, role, grounds.config).authority)
-    reasons: list[str] = []
+    near: list[str] = []  # of roles that trust the certificate, which are what its holder is after
+    far: list[str] = []
     trusted = untold = False
     for role in roles:
         found = Findings()
@@ -114,7 +115,9 @@ async def matching(ctx: Context, shown: Presented, name: str, *, online: bool = 
         if verdict.matched:
             return role
         trusted, untold = trusted or verdict.trusted, untold or verdict.untold
-        reasons += (f"role {role.name}: {step.check}: {step.detail}" for step in found.failed)
+        why = [f"role {role.name}: {step.check}: {step.detail}" for step in found.failed]
+        (near if found.failed[0].check != TRUST else far).extend(why)
+    reasons = near + far
     more = f"; and {len(reasons) - MOST_TOLD} more" if len(reasons) > MOST_TOLD else ""
     text = NO_MATCH if trusted else UNTRUSTED
     raise denied(UNTOLD.format(text) if untold else text, ("; ".join(reasons[:MOST_TOLD]) or _no_role(name)) + more)

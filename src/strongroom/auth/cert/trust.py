@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -25,6 +26,10 @@ from strongroom.auth.cert.pem import Certificates
 from strongroom.auth.cert.presented import Presented, serial_of
 from strongroom.auth.cert.rules import judge
 
+log = logging.getLogger("strongroom.auth")
+
+#: The name of the first check.
+TRUST: Final = "trust"
 _ROLES: Final = "certificates of roles"
 _OUTLINES: Final = "what roles are about"
 _MOST_OUTLINES: Final = 10_000
@@ -88,7 +93,12 @@ def outline_of(ctx: Context, role: Role, config: Config) -> Outline:
     known = kept.get(role.certificate)
     if known is not None:
         return known
-    found = trusted_by(ctx, role, config).certificates
+    try:
+        found = trusted_by(ctx, role, config).certificates
+    except pem.BadCertificate as e:
+        # It could be read when it was stored; what has changed since must not be in the way of other roles.
+        log.warning("the certificate of role %s at %s cannot be read any more: %s", role.name, ctx.mount.path, e)
+        return Outline(authority=True, fingerprint=b"", subjects=frozenset())
     subjects = frozenset(one.subject.public_bytes() for one in found)
     outline = Outline(pem.is_authority(found[0]), found[0].fingerprint(hashes.SHA256()), subjects)
     while len(kept) >= _MOST_OUTLINES:
@@ -108,10 +118,10 @@ async def examine(ctx: Context, shown: Presented, role: Role, grounds: Grounds, 
     try:
         chain = _path(ctx, shown, role, outline, grounds)
     except Untrusted as e:
-        found.wrong("trust", str(e))
+        found.wrong(TRUST, str(e))
         return Verdict(trusted=False)
     what = called(chain[-1].subject)
-    found.right("trust", f"the path ends at {what}" if outline.authority else "it is the role's own certificate")
+    found.right(TRUST, f"the path ends at {what}" if outline.authority else "it is the role's own certificate")
     holds = [_not_revoked(ctx, shown, role, chain, grounds, found)]
     holds += [found.judge(rule.name, rule.holds, rule.detail, rule.detail) for rule in judge(role, shown)]
     if not all(holds):
