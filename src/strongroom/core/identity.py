@@ -182,7 +182,11 @@ class Identity:
         return changed
 
     async def of_token_alias(self, name: str) -> str:
-        """The id of the entity with this alias at the token method, made durably if there is none."""
+        """The id of the entity with this alias at the token method, made durably if there is none.
+
+        Raises:
+            PermissionDenied: the entity is disabled.
+        """
         mount = self._live.mounts.by_path(TOKEN_MOUNT)
         assert mount is not None
         factor = self.factor(mount, name)
@@ -192,6 +196,8 @@ class Identity:
             if entity is None:
                 entity = await self._create(tx, new_alias(self._live.clock.now_ns(), name, mount.info.accessor, factor))
                 await tx.commit()
+        if entity.disabled:
+            raise PermissionDenied("entity from given entity alias is disabled")
         return entity.id
 
     # -- Finding -------------------------------------------------------------------------------------------------------

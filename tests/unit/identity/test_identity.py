@@ -424,6 +424,22 @@ def test_a_token_role_gives_the_entity_of_an_alias_of_the_token_method() -> None
     played(scenario)
 
 
+def test_a_token_role_makes_no_token_for_a_disabled_entity() -> None:
+    async def scenario(server: Server) -> None:
+        ok(await server.write("auth/token/roles/r", allowed_entity_aliases=["web-*"]))
+        auth = ok(await server.write("auth/token/create/r", entity_alias="web-1")).auth
+        assert auth is not None
+        for disabled in (True, False):
+            ok(await server.write(f"identity/entity/id/{auth.entity_id}", disabled=disabled))
+            answer = await server.write("auth/token/create/r", entity_alias="web-1")
+            if disabled:
+                assert refused(answer) == ("PermissionDenied", "entity from given entity alias is disabled")
+            else:
+                ok(answer)
+
+    played(scenario)
+
+
 def test_nothing_is_read_of_the_entities_at_unsealing() -> None:
     async def scenario(server: Server) -> None:
         await enable(server, "m")
