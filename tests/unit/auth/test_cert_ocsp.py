@@ -253,6 +253,15 @@ def test_those_who_sign_answers_are_trusted_with_nothing_else() -> None:
     mounted(scenario)
 
 
+def test_ocsp_is_asked_on_a_path_around_a_revoked_authority() -> None:
+    async def scenario(server: Server, client: Issued, site: Site) -> None:
+        again = ROOT.child("Issuing", key=ISSUING.key)
+        ok(await server.write(f"{AT}/crls/one", crl=ROOT.crl(ISSUING)))
+        await let_in(server, Issued(client.cert, client.key, (ISSUING.cert, again.cert)))
+
+    play(says(), scenario)
+
+
 def test_a_mount_keeps_only_so_many_answers() -> None:
     async def scenario(server: Server, client: Issued, site: Site) -> None:
         ok(await server.write(f"{AT}/config", ocsp_cache_size=2))

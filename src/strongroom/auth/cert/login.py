@@ -95,11 +95,12 @@ async def matching(ctx: Context, shown: Presented, name: str, *, online: bool = 
     Raises:
         BadRequest: there is none.
     """
+    from strongroom.auth.cert.paths import times
     from strongroom.auth.cert.pem import for_clients
-    from strongroom.auth.cert.trust import TRUST, Grounds, examine, outline_of, validity
+    from strongroom.auth.cert.trust import TRUST, Grounds, examine, outline_of
 
-    if problem := validity(shown, ctx.clock.now()):
-        raise denied(UNVERIFIED.format("certificate has expired or is not yet valid"), problem)
+    if problem := times(shown.leaf, ctx.clock.now()):
+        raise denied(UNVERIFIED.format("certificate has expired or is not yet valid"), f"the certificate {problem}")
     if not for_clients(shown.leaf):
         reason = "the certificate's extended key usage does not include client authentication"
         raise denied(UNVERIFIED.format("certificate specifies an incompatible key usage"), reason)

@@ -21,7 +21,7 @@ from strongroom.api.context import Context
 from strongroom.api.doctor import Findings
 from strongroom.auth.cert import ocsp, pem
 from strongroom.auth.cert.engine import Config, Revoked, Role
-from strongroom.auth.cert.paths import Untrusted, called, issued, path, times
+from strongroom.auth.cert.paths import Untrusted, called, issued, path
 from strongroom.auth.cert.pem import Certificates
 from strongroom.auth.cert.presented import Presented, serial_of
 from strongroom.auth.cert.rules import judge
@@ -107,11 +107,6 @@ def outline_of(ctx: Context, role: Role, config: Config) -> Outline:
     return outline
 
 
-def validity(shown: Presented, now: float) -> str:
-    """Why the certificate serves nobody at the moment, whoever may trust it; "" when it does."""
-    return (problem := times(shown.leaf, now)) and f"the certificate {problem}"
-
-
 async def examine(ctx: Context, shown: Presented, role: Role, grounds: Grounds, found: Findings) -> Verdict:
     """Judge a certificate by a role; each check is put down."""
     outline = outline_of(ctx, role, grounds.config)
@@ -122,11 +117,11 @@ async def examine(ctx: Context, shown: Presented, role: Role, grounds: Grounds, 
         return Verdict(trusted=False)
     what = called(chain[-1].subject)
     found.right(TRUST, f"the path ends at {what}" if outline.authority else "it is the role's own certificate")
-    holds = [_not_revoked(ctx, shown, role, chain, grounds, found)]
-    holds += [found.judge(rule.name, rule.holds, rule.detail, rule.detail) for rule in judge(role, shown)]
-    if not all(holds):
+    good = _not_revoked(ctx, shown, role, chain, grounds, found)
+    holds = [found.judge(rule.name, rule.holds, rule.detail, rule.detail) for rule in judge(role, shown)]
+    if good is None or not all(holds):
         return Verdict(outline.authority)
-    matched, untold = await _online(ctx, shown, role, chain, grounds, found)
+    matched, untold = await _online(ctx, shown, role, good, grounds, found)
     return Verdict(outline.authority, matched, untold)
 
 
@@ -154,33 +149,33 @@ def _path(ctx: Context, shown: Presented, role: Role, outline: Outline, grounds:
 
 def _not_revoked(
     ctx: Context, shown: Presented, role: Role, chain: Certificates, grounds: Grounds, found: Findings
-) -> bool:
-    """Whether no revocation list has a certificate of the path, or of another path that there is."""
+) -> Certificates | None:
+    """The path, or another one, if no certificate of it is on a revocation list."""
     if not grounds.lists:
         found.skip("revocation lists", "the mount has none")
-        return True
+        return chain
     listed = _listed(chain, grounds.lists)
     if not listed:
         found.right("revocation lists", "no certificate of the path is on one")
-        return True
+        return chain
     serial, name = next(iter(listed.items()))
-    if serial != shown.serial and _path_around(ctx, shown, role, grounds):
+    around = _path_around(ctx, shown, role, grounds) if serial != shown.serial else None
+    if around is not None:
         found.right("revocation lists", f"serial number {serial} is on {name}, and there is a path without it")
-        return True
-    found.wrong("revocation lists", f"serial number {serial} of the path is on revocation list {name}")
-    return False
+    else:
+        found.wrong("revocation lists", f"serial number {serial} of the path is on revocation list {name}")
+    return around
 
 
-def _path_around(ctx: Context, shown: Presented, role: Role, grounds: Grounds) -> bool:
-    """Whether there is a path on which nobody is revoked."""
+def _path_around(ctx: Context, shown: Presented, role: Role, grounds: Grounds) -> Certificates | None:
+    """A path on which nobody is revoked, if there is one."""
     anchors = trusted_by(ctx, role, grounds.config).certificates
     without = _listed((*shown.rest, *anchors), grounds.lists)
     rest = tuple(one for one in shown.rest if serial_of(one) not in without)
     try:
-        path(shown.leaf, rest, tuple(one for one in anchors if serial_of(one) not in without), ctx.clock.now())
+        return path(shown.leaf, rest, tuple(one for one in anchors if serial_of(one) not in without), ctx.clock.now())
     except Untrusted:
-        return False
-    return True
+        return None
 
 
 def _listed(certificates: Iterable[x509.Certificate], lists: Mapping[str, Revoked]) -> dict[str, str]:
