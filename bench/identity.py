@@ -44,6 +44,7 @@ class Side:
     count: int
     server: servers.Server = field(init=False)
     token: str = ""
+    root: str = field(default="", repr=False)
     unsealed: float = 0.0
     resident: int = 0
     rounds: dict[str, list[load.Figures]] = field(default_factory=dict)
@@ -53,6 +54,7 @@ class Side:
         self.folder.mkdir()
         self.server = servers.start(self.folder)
         unseal = servers.prepare(self.server, self.folder, audited=True)
+        self.root = self.server.token
         add_methods(self.server, key)
         self.token = servers.ordinary_token(self.server)
         asyncio.run(load.write_all(self.server.url, filling(self.token, NAMES), 4))
@@ -181,6 +183,28 @@ def bcrypt(side: Side, seconds: float, rounds: int) -> str:
     )
 
 
+def listed(side: Side) -> str:
+    """Reads at a steady rate while somebody lists all entities."""
+    reads = Reads(side.server.url, side.token)
+    idle = reads.during(3)
+    side.server.token = side.root
+    took: list[float] = []
+
+    def ask() -> None:
+        began = time.perf_counter()
+        side.server.call("LIST", "identity/entity/id")
+        took.append(time.perf_counter() - began)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    busy = reads.during(2)
+    asking.join()
+    return (
+        f"A list of all entities takes {took[0]:.1f} s; the p99 of the same reads meanwhile is {busy:.2f} ms "
+        f"(idle {idle:.2f} ms)."
+    )
+
+
 def measure(folder: pathlib.Path, count: int, seconds: float, rounds: int) -> Iterator[str]:
     """The parts of the report."""
     key = Ed25519PrivateKey.generate()
@@ -192,6 +216,7 @@ def measure(folder: pathlib.Path, count: int, seconds: float, rounds: int) -> It
         yield logins(few, many, key, seconds, rounds)
         yield restart(few, many)
         yield bcrypt(many, seconds, rounds)
+        yield listed(many)
 
 
 def main() -> None:
