@@ -6,7 +6,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+#: Milliseconds until something that does not come is given up: a slow machine must not make a difference.
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
 
 
 @contextmanager
@@ -28,7 +32,7 @@ def page_of(browser: Browser) -> Iterator[Page]:
     context = browser.new_context()
     failures: list[str] = []
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(PATIENCE)
     page.on("pageerror", lambda error: failures.append(str(error)))
     try:
         yield page
