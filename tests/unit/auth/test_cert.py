@@ -478,6 +478,7 @@ def test_what_is_no_list(params: dict[str, Any], problem: str) -> None:
     mounted(scenario)
 
 
+@pytest.mark.filterwarnings("ignore")
 @given(st.binary(max_size=300), st.booleans())
 def test_no_bytes_break_the_reading_of_a_list(raw: bytes, whole: bool) -> None:
     given = ISSUING.crl(WEB).encode()[:-60] + raw if whole else raw

@@ -124,6 +124,7 @@ def test_a_role_may_name_others_whose_word_counts() -> None:
 VALID = answer()
 
 
+@pytest.mark.filterwarnings("ignore")  # the library warns of what it reads all the same
 @given(st.data())
 def test_a_damaged_answer_says_nothing(data: st.DataObject) -> None:
     raw = bytearray(VALID)

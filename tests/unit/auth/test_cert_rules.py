@@ -316,6 +316,7 @@ def test_no_bytes_break_the_reading_of_an_extension(raw: bytes) -> None:
 VALID = ISSUING.issue("web", dns=["web.example"], emails=["a@b.c"], extensions=[custom("1.2.3.4", text("x"))]).shown[0]
 
 
+@pytest.mark.filterwarnings("ignore")  # the library warns of serial numbers and names that are read all the same
 @given(st.data())
 def test_a_damaged_certificate_is_refused_or_read_never_more(data: st.DataObject) -> None:
     raw = bytearray(VALID)
@@ -328,6 +329,7 @@ def test_a_damaged_certificate_is_refused_or_read_never_more(data: st.DataObject
         return
     for rule in judge(Role(name="r", allowed_names=("*",), required_extensions=("1.2.3.4:*",)), shown):
         assert isinstance(rule.detail, str)
+    assert len(shown.key) == len(shown.holder) == 64
     try:
         path(shown.leaf, shown.rest, (ROOT.cert,), time.time())
     except Untrusted as e:
@@ -336,6 +338,7 @@ def test_a_damaged_certificate_is_refused_or_read_never_more(data: st.DataObject
         assert cut == VALID
 
 
+@pytest.mark.filterwarnings("ignore")
 @given(st.text(alphabet="-BEGINCRTFAD \nabc=+/019", max_size=300) | st.text(max_size=100))
 def test_no_text_breaks_the_reading_of_pem(text: str) -> None:
     block = f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----"
@@ -366,6 +369,21 @@ def test_no_text_breaks_the_reading_of_pem(text: str) -> None:
 def test_what_a_role_cannot_trust(certificate: str, problem: str) -> None:
     with pytest.raises(BadRequest, match=problem):
         pem.check_trusted(certificate)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07", b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x67"),  # an unknown curve
+        (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x0a"),  # version 11
+        (b"\x04\x14", b"\x04\x13"),  # a key id that is too short
+    ],
+    ids=["an unknown curve", "an unknown version", "a length that is wrong"],
+)
+def test_a_certificate_that_is_only_half_readable_is_refused_as_a_whole(old: bytes, new: bytes) -> None:
+    assert old in VALID
+    with pytest.raises(pem.BadCertificate, match="cannot be read"):
+        presented((VALID.replace(old, new),))
 
 
 def test_what_stands_between_certificates_is_no_matter() -> None:

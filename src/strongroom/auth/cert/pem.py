@@ -9,6 +9,7 @@ import re
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -23,6 +24,15 @@ _BLOCK: Final = re.compile(
 )
 _CURVES: Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _LEAST_RSA: Final = 2048
+
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 Certificates = tuple[x509.Certificate, ...]
 
@@ -47,7 +57,7 @@ def certificates(text: str) -> Certificates:
             raise BadCertificate("it has OpenSSL's form TRUSTED CERTIFICATE; give a plain CERTIFICATE")
         try:
             found.append(x509.load_pem_x509_certificate(block[0].encode()))
-        except ValueError:
+        except _UNREADABLE:
             raise BadCertificate(f"certificate {len(found) + 1} of it is damaged") from None
         _check_readable(found[-1], len(found))
     return tuple(found)
@@ -61,21 +71,21 @@ def parsed(der: bytes) -> x509.Certificate:
     """
     try:
         found = x509.load_der_x509_certificate(der)
-    except ValueError:
+    except _UNREADABLE:
         raise BadCertificate("the certificate cannot be read") from None
     _check_readable(found, 1)
     return found
 
 
 def _check_readable(one: x509.Certificate, number: int) -> None:
-    """Extensions and names are only read when they are asked for; what is damaged is found here, not in the middle."""
+    """Parts are only read when they are asked for; what is damaged is found here, not in the middle."""
     try:
         list(one.extensions)
         one.subject.rfc4514_string()
         one.issuer.rfc4514_string()
-        one.not_valid_after_utc  # noqa: B018 - read for its errors
-        one.not_valid_before_utc  # noqa: B018
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as e:
+        one.public_key()
+        _ = one.version, one.not_valid_after_utc, one.not_valid_before_utc
+    except _UNREADABLE as e:
         raise BadCertificate(f"certificate {number} cannot be read: {type(e).__name__}") from None
 
 
@@ -124,10 +134,7 @@ def check_trusted(text: str) -> None:
 
 def _check_key(one: x509.Certificate) -> None:
     """Refuse authorities whose signatures would never be accepted, rather than each login later."""
-    try:
-        key = one.public_key()
-    except (ValueError, TypeError, x509.UnsupportedGeneralNameType) as e:
-        raise BadRequest(f"the certificate's key cannot be used: {type(e).__name__}") from None
+    key = one.public_key()
     if isinstance(key, rsa.RSAPublicKey) and key.key_size >= _LEAST_RSA:
         return
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES):
