@@ -29,6 +29,8 @@ class Backend:
     upgrade: Upgrade | None = None
     #: False for what the server mounts itself, once.
     mountable: bool = True
+    #: The version of the Python package that it comes from (`v1.2.0`); "" for what is built in.
+    version: str = ""
     #: Whether its handlers get the core itself (`SystemContext`); only ours, and only where nothing else will do.
     privileged: bool = False
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from strongroom import identity
 from strongroom.api.backend import Backend, backend
 from strongroom.api.messages import Operation, Request, Response
+from strongroom.app.installed import installed
 from strongroom.auth.methods import METHODS
 from strongroom.auth.token import token
 from strongroom.clock import Clock
@@ -55,10 +56,11 @@ DEFAULT_MOUNTS: Final[tuple[Mapping[str, Any], ...]] = (
 
 def build_core(config: ServerConfig, *, clock: Clock | None = None, storage: Storage | None = None) -> Core:
     """Everything behind the edge; it is sealed."""
+    ours = (*BACKENDS, *METHODS, *OWN)
     return Core(
         config=config,
         storage=storage or open_storage(config.storage.type, config.storage.settings, clock),
-        catalog=Catalog((*BACKENDS, *METHODS, *OWN)),
+        catalog=Catalog((*ours, *installed(ours))),
         default_mounts=DEFAULT_MOUNTS,
         always={"sys/": system},
         clock=clock,

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from strongroom import BUILTIN_VERSION
+from strongroom.api.backend import Backend
 from strongroom.api.fields import Invalid, parse_bool, parse_comma_list, parse_duration, parse_int, parse_text
 from strongroom.core.mounts import Mount, MountConfig, UserLockoutConfig
 from strongroom.errors import BadRequest
@@ -38,7 +39,6 @@ def parse_config(values: Mapping[str, Any], system_max: int) -> dict[str, Any]:
         BadRequest: naming the setting that cannot be.
     """
     changes = common_changes(values)
-    check_version(values.get("plugin_version"))
     for name, word in TTLS.items():
         if values.get(name) is not None:
             changes[name] = parse_ttl(values[name], f"unable to parse {word} TTL: ")
@@ -73,10 +73,16 @@ def common_changes(values: Mapping[str, Any], before: UserLockoutConfig | None =
     return changes
 
 
-def check_version(version: Any) -> None:
-    """Refuse every version of an engine but the one that is built in."""
-    if version and version != BUILTIN_VERSION:
-        raise BadRequest(f"no such version of the plugin is in the catalog: {BUILTIN_VERSION} is the one there is")
+def check_version(version: Any, backend: Backend) -> None:
+    """Refuse every version of a type but the one that is there."""
+    there = version_of(backend)
+    if version and version != there:
+        raise BadRequest(f"no such version of the plugin is in the catalog: {there} is the one there is")
+
+
+def version_of(backend: Backend) -> str:
+    """The version of a type, as Vault names those of built-in ones."""
+    return backend.version or BUILTIN_VERSION
 
 
 def parse_lockout(values: Any, before: UserLockoutConfig | None = None) -> UserLockoutConfig:
@@ -145,13 +151,13 @@ def shown_mount(mount: Mount) -> dict[str, Any]:
     return {
         "accessor": entry.accessor,
         "config": shown_config(mount),
-        "deprecation_status": "supported" if mount.backend.mountable else "",
+        "deprecation_status": "supported" if mount.backend.mountable and not mount.backend.version else "",
         "description": entry.description,
         "external_entropy_access": entry.external_entropy_access,
         "local": entry.local,
         "options": entry.options,
         "plugin_version": "",
-        "running_plugin_version": BUILTIN_VERSION,
+        "running_plugin_version": version_of(mount.backend),
         "running_sha256": "",
         "seal_wrap": entry.seal_wrap,
         "type": entry.type,

@@ -88,7 +88,7 @@ class TuneArgs(PathArgs):
     token_type: str = field("The type of tokens an auth method issues.")
     user_lockout_config: dict[str, Any] = field("When failed logins lock a name: lockout_threshold and so on.")
     options: dict[str, Any] = field("Options of this type of engine.")
-    plugin_version: str = field("The version of the plugin; there is only the one that is built in.")
+    plugin_version: str = field("The version of the plugin; there is only the one that is installed.")
 
 
 def _full(family: Family, path: str) -> str:
@@ -127,6 +127,7 @@ async def _enable(ctx: SystemContext, args: EnableArgs, family: Family) -> None:
     except BadRequest as e:
         raise BadRequest(*(text.replace(" at auth/", " at ") for text in e.errors)) from None
     backend = ctx.core.catalog.find(family.kind, wanted)
+    check_version(args.config.get("plugin_version"), backend)
     options: dict[str, str] | None = backend.prepare({**asked, **backend.aliases.get(wanted, {})})
     if not options and ctx.request.data.get("options", asked) is None:
         options = None  # clients that say so are told so
@@ -210,7 +211,7 @@ async def _tune(ctx: SystemContext, args: TuneArgs, family: Family) -> None:
         raise BadRequest(f'cannot tune "{path}"')
     given = {name: getattr(args, name) for name in args.given}
     _check_auth_only(mount, given)
-    check_version(given.get("plugin_version"))
+    check_version(given.get("plugin_version"), mount.backend)
     changes = common_changes(given, mount.config.user_lockout)
     ttls = {name: parse_ttl(given[name]) for name in TTLS if name in given}
     _check_ttls(ctx, mount, ttls)

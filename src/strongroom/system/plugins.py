@@ -55,7 +55,7 @@ class ReloadArgs(Args):
 async def read_catalog(ctx: SystemContext) -> dict[str, Any]:
     """Show all plugins by kind."""
     names = {kind: ctx.core.catalog.names(kind) for kind in KINDS}
-    detailed = [_detail(name) | {"type": kind} for kind in KINDS for name in names[kind]]
+    detailed = [_detail(ctx, kind, name) | {"type": kind} for kind in KINDS for name in names[kind]]
     return {**names, "detailed": detailed}
 
 
@@ -78,7 +78,7 @@ async def read_plugin(ctx: SystemContext, args: PluginArgs) -> Response:
         return Response(data=msgspec.Raw(b"null"))
     if args.name not in ctx.core.catalog.names(args.type):
         raise NotFound
-    return Response(data={**_detail(args.name), "args": None, "command": "", "sha256": ""})
+    return Response(data={**_detail(ctx, args.type, args.name), "args": None, "command": "", "sha256": ""})
 
 
 @system.write("plugins/catalog/{type:segment}/{name:segment}", sudo=True)
@@ -87,8 +87,8 @@ async def register(ctx: SystemContext, args: RegisterArgs) -> None:
     if not (args.sha256 or args.sha_256):
         raise BadRequest("missing SHA-256 value")
     raise BadRequest(
-        "plugins are Python packages here: install one with an entry point in the group strongroom.engines "
-        "and restart the server"
+        "plugins are Python packages here: install one with an entry point in the group strongroom.engines, "
+        "strongroom.auth or strongroom.databases and restart the server"
     )
 
 
@@ -132,5 +132,8 @@ def _of(ctx: SystemContext, plugin: str) -> list[Mount]:
     return [mount for mount in ctx.live.mounts if type_ in (mount.entry.type, mount.backend.type)]
 
 
-def _detail(name: str) -> dict[str, Any]:
+def _detail(ctx: SystemContext, kind: str, name: str) -> dict[str, Any]:
+    backend = ctx.core.catalog.of(kind, name)
+    if backend.version:
+        return {"name": name, "builtin": False, "version": backend.version}
     return {"name": name, "builtin": True, "version": BUILTIN_VERSION, "deprecation_status": "supported"}

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from strongroom.api.backend import Backend, backend
 from strongroom.api.routes import Engine
-from strongroom.databases import plugins
+from strongroom.databases import plugins, version_of
 from strongroom.engines.database import check, config, creds, roles, static, upkeep
 from strongroom.engines.database.engine import database
 
@@ -18,7 +18,7 @@ BACKEND: Final[Backend] = backend(database)
 
 def _listed(name: str) -> Backend:
     engine: Engine[Any] = Engine(name, kind="database", help="Serves the connections of a database mount.")
-    return backend(engine)
+    return backend(engine, version=version_of(name))
 
 
 #: The plugins as the catalog lists them; none of them can be mounted, for no mount is of their kind.
