@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from strongroom.api.context import Context
 from strongroom.api.doctor import Evidence, Findings
 from strongroom.auth.cert.crls import load_crls
-from strongroom.auth.cert.engine import ROLE, Role, cert, load_config, load_role
+from strongroom.auth.cert.engine import ROLE, ROLES, Role, cert, load_config
 from strongroom.auth.doctor import check_address
 from strongroom.auth.jose import quoted
 
@@ -64,7 +64,7 @@ def _certificate(evidence: Evidence, found: Findings) -> Presented | None:
 async def _role(ctx: Context, evidence: Evidence, found: Findings) -> Role | None:
     if not evidence.role:
         return None
-    role = await load_role(ctx, evidence.role) if "/" not in evidence.role else None
+    role = await ROLES.get(ctx, evidence.role) if "/" not in evidence.role else None
     known = quoted(evidence.role)
     found.judge("role", role is not None, f"role {known} exists", f"there is no role {known}")
     return role
@@ -97,7 +97,7 @@ async def _any_role(ctx: Context, shown: Presented, grounds: Grounds, found: Fin
     from strongroom.auth.cert.trust import examine, outline_of
 
     names = (await ctx.storage.list(ROLE, "", MOST_ROLES + 1))[:MOST_ROLES]
-    roles = [role for role in [await load_role(ctx, name) for name in names] if role is not None]
+    roles = [role for role in [await ROLES.get(ctx, name) for name in names] if role is not None]
     roles.sort(key=lambda role: outline_of(ctx, role, grounds.config).authority)
     for role in roles:
         inner = Findings()

@@ -14,7 +14,7 @@ import msgspec
 from strongroom.api.context import Context
 from strongroom.api.messages import Timestamp
 from strongroom.api.routes import Engine
-from strongroom.auth.token_params import TokenParams
+from strongroom.auth.token_params import TokenParams, TokenResource
 
 cert: Engine[Context] = Engine("cert", kind="auth", help="Machines log in with a TLS client certificate.")
 
@@ -94,6 +94,4 @@ async def load_config(ctx: Context) -> Config:
     return await ctx.storage.load(CONFIG, Config) or Config()
 
 
-async def load_role(ctx: Context, name: str) -> Role | None:
-    """The role of this name in any case, or None."""
-    return await ctx.storage.load(ROLE + name.lower(), Role)
+ROLES: Final = TokenResource(Role, ROLE, lower=True)

@@ -14,7 +14,7 @@ from strongroom.api.doctor import Findings
 from strongroom.api.fields import NAME
 from strongroom.api.messages import Auth, Response
 from strongroom.auth.cert.crls import load_crls
-from strongroom.auth.cert.engine import ROLE, Role, cert, load_config, load_role
+from strongroom.auth.cert.engine import ROLE, ROLES, Role, cert, load_config
 from strongroom.auth.refusals import refused
 from strongroom.auth.token_params import policy_set
 from strongroom.errors import MULTI, BadRequest, InternalError, PermissionDenied, RequestError
@@ -126,9 +126,9 @@ async def matching(ctx: Context, shown: Presented, name: str, *, online: bool = 
 
 async def _roles(ctx: Context, name: str) -> list[Role]:
     if name:
-        role = await load_role(ctx, name) if NAME.fullmatch(name) else None
+        role = await ROLES.get(ctx, name) if NAME.fullmatch(name) else None
         return [role] if role is not None else []
-    found = [await load_role(ctx, one) for one in await ctx.storage.list(ROLE)]
+    found = [await ROLES.get(ctx, one) for one in await ctx.storage.list(ROLE)]
     return [role for role in found if role is not None]
 
 
@@ -168,7 +168,7 @@ async def renew(ctx: Context, internal: dict[str, Any]) -> Auth:
     that has the same key as the one that did, or the same names and issuer.
     """
     name = internal.get("role", "")
-    role = await load_role(ctx, name)
+    role = await ROLES.get(ctx, name)
     if role is None:
         raise _not_renewed("the role does not exist any more")
     if policy_set(role.token_policies) != internal.get("policies", []):

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from strongroom.api.args import field
 from strongroom.api.context import Context
 from strongroom.api.fields import CommaList, Duration, LowerName
-from strongroom.auth.cert.engine import OWN, ROLE, Role, cert
+from strongroom.auth.cert.engine import OWN, ROLES, Role, cert
 from strongroom.auth.cert.rules import is_oid, parse_extension
 from strongroom.auth.outbound import url_problem
-from strongroom.auth.token_params import KEPT, OldLimits, OldPeriod, OldPolicies, TokenArgs, TokenResource
+from strongroom.auth.token_params import KEPT, OldLimits, OldPeriod, OldPolicies, TokenArgs
 from strongroom.errors import BadRequest
 
 #: Of each list of patterns.
@@ -50,9 +50,7 @@ async def _finish(ctx: Context, role: Role, args: RoleArgs) -> Role:
     return role
 
 
-TokenResource(Role, ROLE, lower=True).serve(
-    cert, "certs", RoleArgs, show=Role.shown, finish=_finish, exists=False, then=KEPT
-)
+ROLES.serve(cert, "certs", RoleArgs, show=Role.shown, finish=_finish, exists=False, then=KEPT)
 
 
 def _check(role: Role) -> None:

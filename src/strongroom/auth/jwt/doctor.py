@@ -8,7 +8,7 @@ from strongroom.api.fields import NAME
 from strongroom.auth import jose
 from strongroom.auth.doctor import attempt, check_address, check_times, parsed
 from strongroom.auth.jwt.claims import check_claim, person
-from strongroom.auth.jwt.engine import CONFIG, DEVICE, OIDC, Config, Role, jwt, load_role
+from strongroom.auth.jwt.engine import CONFIG, DEVICE, OIDC, ROLES, Config, Role, jwt
 from strongroom.auth.jwt.keys import issuer_keys, provider_of, verify
 from strongroom.auth.jwt.login import leeways
 from strongroom.auth.outbound import Unreachable
@@ -42,7 +42,7 @@ async def doctor(ctx: Context, evidence: Evidence, found: Findings) -> None:
 
 async def _role(ctx: Context, evidence: Evidence, found: Findings, config: Config | None) -> Role | None:
     name = evidence.role or (config.default_role if config else "")
-    role = await load_role(ctx, name) if NAME.fullmatch(name) else None
+    role = await ROLES.get(ctx, name) if NAME.fullmatch(name) else None
     if not name:
         found.wrong("role", "no role was given, and the mount has no default_role")
         return None

@@ -12,7 +12,7 @@ import msgspec
 
 from strongroom.api.context import Context
 from strongroom.api.routes import Engine
-from strongroom.auth.token_params import TokenParams
+from strongroom.auth.token_params import TokenParams, TokenResource
 
 jwt: Engine[Context] = Engine(
     "jwt", kind="auth", help="People and machines log in with JWTs of an issuer, or with OpenID Connect in a browser."
@@ -91,6 +91,4 @@ class Role(TokenParams, frozen=True, omit_defaults=True, kw_only=True):
 OWN: Final = tuple(n for n in Role.__struct_fields__ if n not in (*TokenParams.__struct_fields__, "name", "v"))
 
 
-async def load_role(ctx: Context, name: str) -> Role | None:
-    """The role of this name in any case, or None."""
-    return await ctx.storage.load(ROLE + name.lower(), Role)
+ROLES: Final = TokenResource(Role, ROLE, lower=True)

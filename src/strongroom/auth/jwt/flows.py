@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from strongroom.api.context import Context
-from strongroom.auth.jwt.engine import OIDC, Role, load_role
+from strongroom.auth.jwt.engine import OIDC, ROLES, Role
 from strongroom.auth.jwt.grants import FAILED
 from strongroom.auth.jwt.login import denied
 from strongroom.auth.refusals import refused
@@ -68,7 +68,7 @@ async def find(ctx: Context, state: str, client_nonce: str, *, device: bool = Fa
     if not hmac.compare_digest(flow.client_nonce.encode(), client_nonce.encode()):
         forget(ctx, state)
         raise refused(ctx, flow.role, denied(f"{FAILED} Invalid client_nonce.", "the client_nonce is another"))
-    role = await load_role(ctx, flow.role)
+    role = await ROLES.get(ctx, flow.role)
     if role is None or role.role_type != OIDC:
         raise BadRequest(f"{FAILED} Role could not be found")
     return flow, role

@@ -13,7 +13,7 @@ from strongroom.api.fields import NAME
 from strongroom.api.messages import Auth, Response
 from strongroom.auth import jose
 from strongroom.auth.jwt.claims import check_bound, person
-from strongroom.auth.jwt.engine import CONFIG, OIDC, Config, Role, jwt, load_role
+from strongroom.auth.jwt.engine import CONFIG, OIDC, ROLES, Config, Role, jwt
 from strongroom.auth.jwt.keys import verify
 from strongroom.auth.outbound import Unreachable
 from strongroom.auth.refusals import refused
@@ -66,7 +66,7 @@ async def need_role(ctx: Context, name: str) -> Role:
     """The role of this name in any case; raises `BadRequest` when there is none."""
     if not name:
         raise BadRequest("missing role")
-    role = await load_role(ctx, name) if NAME.fullmatch(name) else None
+    role = await ROLES.get(ctx, name) if NAME.fullmatch(name) else None
     if role is None:
         shown = name if len(name) <= MOST_NAME else name[:MOST_NAME] + "..."
         raise BadRequest(f'role "{shown}" could not be found')
@@ -139,7 +139,7 @@ def auth_for(role: Role, name: str, claims: Mapping[str, Any]) -> Auth:
 async def renew(ctx: Context, internal: dict[str, Any]) -> Auth:
     """Renew a login's token as the role is now; the claims are not looked at again."""
     name = internal.get("role", "")
-    role = await load_role(ctx, name)
+    role = await ROLES.get(ctx, name)
     if role is None:
         raise InternalError(MULTI.format(f"failed to renew entry: role {name} does not exist during renewal"))
     return role.renewed(internal)

@@ -10,7 +10,7 @@ from strongroom.api.args import field
 from strongroom.api.context import Context
 from strongroom.api.fields import CommaList, Duration, LowerName, Pairs, SignedDuration
 from strongroom.auth.jwt.claims import values_of
-from strongroom.auth.jwt.engine import CLIENT, DEVICE, GLOB, JWT, OIDC, ROLE, STRING, Role, jwt
+from strongroom.auth.jwt.engine import CLIENT, DEVICE, GLOB, JWT, OIDC, ROLES, STRING, Role, jwt
 from strongroom.auth.token_params import (
     KEPT,
     OldLimits,
@@ -18,7 +18,6 @@ from strongroom.auth.token_params import (
     OldPolicies,
     OldUses,
     TokenArgs,
-    TokenResource,
 )
 from strongroom.errors import BadRequest
 
@@ -60,7 +59,7 @@ async def _finish(ctx: Context, role: Role, args: RoleArgs) -> Role:
     return role
 
 
-TokenResource(Role, ROLE, lower=True).serve(jwt, "role", RoleArgs, show=Role.shown, finish=_finish, then=KEPT)
+ROLES.serve(jwt, "role", RoleArgs, show=Role.shown, finish=_finish, then=KEPT)
 
 
 def _check(role: Role) -> None:

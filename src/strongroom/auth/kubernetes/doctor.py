@@ -9,7 +9,7 @@ from strongroom.api.doctor import Evidence, Findings
 from strongroom.auth import jose
 from strongroom.auth.doctor import attempt, check_address, check_times, parsed
 from strongroom.auth.kubernetes.accounts import Account, account_of, allowed
-from strongroom.auth.kubernetes.engine import BY_NAME, CONFIG, Config, Role, kubernetes, load_role
+from strongroom.auth.kubernetes.engine import BY_NAME, CONFIG, ROLES, Config, Role, kubernetes
 from strongroom.auth.kubernetes.login import DEFAULT_ISSUER
 from strongroom.auth.kubernetes.review import Cluster, ReviewFailed
 from strongroom.auth.kubernetes.selector import parse_selector
@@ -17,7 +17,7 @@ from strongroom.auth.kubernetes.selector import parse_selector
 
 async def doctor(ctx: Context, evidence: Evidence, found: Findings) -> None:
     """Look at the role and the JWT, and have the cluster review it."""
-    role = await load_role(ctx, evidence.role) if evidence.role and "/" not in evidence.role else None
+    role = await ROLES.get(ctx, evidence.role) if evidence.role and "/" not in evidence.role else None
     if role is None:
         known = f"there is no role {jose.quoted(evidence.role)}" if evidence.role else "no role was given"
         found.wrong("role", known)

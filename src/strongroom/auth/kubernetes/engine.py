@@ -12,7 +12,7 @@ import msgspec
 
 from strongroom.api.context import Context
 from strongroom.api.routes import Engine
-from strongroom.auth.token_params import TokenParams
+from strongroom.auth.token_params import TokenParams, TokenResource
 
 kubernetes: Engine[Context] = Engine(
     "kubernetes", kind="auth", help="Pods log in with the JWT of their service account; the cluster reviews it."
@@ -81,6 +81,4 @@ class Role(TokenParams, frozen=True, omit_defaults=True, kw_only=True):
         return data
 
 
-async def load_role(ctx: Context, name: str) -> Role | None:
-    """The role of this name in any case, or None."""
-    return await ctx.storage.load(ROLE + name.lower(), Role)
+ROLES: Final = TokenResource(Role, ROLE, lower=True)

@@ -11,7 +11,7 @@ from strongroom.api.fields import NAME
 from strongroom.api.messages import Auth, Response
 from strongroom.auth import jose
 from strongroom.auth.kubernetes.accounts import Account, account_of, allowed
-from strongroom.auth.kubernetes.engine import BY_NAME, CONFIG, Config, Role, kubernetes, load_role
+from strongroom.auth.kubernetes.engine import BY_NAME, CONFIG, ROLES, Config, Role, kubernetes
 from strongroom.auth.kubernetes.review import Cluster, ReviewFailed
 from strongroom.auth.kubernetes.selector import parse_selector
 from strongroom.auth.refusals import refused
@@ -61,7 +61,7 @@ async def _role(ctx: Context, args: LoginArgs) -> Role:
         raise BadRequest("missing role")
     if not args.jwt:
         raise BadRequest("missing jwt")
-    role = await load_role(ctx, args.role) if NAME.fullmatch(args.role) else None
+    role = await ROLES.get(ctx, args.role) if NAME.fullmatch(args.role) else None
     if role is None:
         name = args.role if len(args.role) <= MOST_NAME else args.role[:MOST_NAME] + "..."
         raise BadRequest(f'invalid role name "{name}"')
@@ -121,7 +121,7 @@ def _claimed(ctx: Context, config: Config, role: Role, jwt: str) -> Account:
 @kubernetes.renew("token")
 async def renew(ctx: Context, internal: dict[str, Any]) -> Auth:
     """Renew a login's token as the role is now; who it is bound to is not looked at again."""
-    role = await load_role(ctx, internal.get("role", ""))
+    role = await ROLES.get(ctx, internal.get("role", ""))
     if role is None:
         text = f"failed to renew entry: role {internal.get('named', '')} does not exist during renewal"
         raise InternalError(MULTI.format(text))

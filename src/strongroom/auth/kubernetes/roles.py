@@ -5,7 +5,7 @@ from __future__ import annotations
 from strongroom.api.args import field
 from strongroom.api.context import Context
 from strongroom.api.fields import CommaList, LowerName
-from strongroom.auth.kubernetes.engine import BY_NAME, BY_UID, ROLE, Role, kubernetes
+from strongroom.auth.kubernetes.engine import BY_NAME, BY_UID, ROLES, Role, kubernetes
 from strongroom.auth.kubernetes.selector import parse_selector
 from strongroom.auth.token_params import (
     KEPT,
@@ -14,7 +14,6 @@ from strongroom.auth.token_params import (
     OldPolicies,
     OldUses,
     TokenArgs,
-    TokenResource,
 )
 from strongroom.errors import BadRequest
 
@@ -38,7 +37,7 @@ async def _finish(ctx: Context, role: Role, args: RoleArgs) -> Role:
     return role
 
 
-TokenResource(Role, ROLE, lower=True).serve(kubernetes, "role", RoleArgs, show=Role.shown, finish=_finish, then=KEPT)
+ROLES.serve(kubernetes, "role", RoleArgs, show=Role.shown, finish=_finish, then=KEPT)
 
 
 def _check(role: Role) -> None:
