@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -82,6 +82,15 @@ class Host(Protocol):
 
     async def withdraw(self, lease: Lease) -> None:
         """Remove a lease for which nothing was made."""
+
+    def note(self, key: Hashable, note: Any) -> None:
+        """Keep a note for the engine's `settle`."""
+
+    def noted(self, key: Hashable) -> Any:
+        """The note of a key that `settle` has not stored yet."""
+
+    def hashed(self, text: str) -> str:
+        """A text as an audit device writes it."""
 
 
 @dataclass(slots=True)
@@ -204,6 +213,26 @@ class Context:
         """A new password after a password policy, without one 20 characters with a capital, a small letter, a digit
         and a hyphen. None when there is no policy of that name."""
         return await self._the_host.password(policy)
+
+    def note(self, key: Hashable, note: Any) -> None:
+        """Keep a small note for the engine's `settle`, which stores it with others within seconds.
+
+        So a request pays for no write. Of one key the latest counts. A crash loses what waits, and when storage does
+        not keep up, notes of further keys are dropped.
+        """
+        self._the_host.note(key, note)
+
+    def noted(self, key: Hashable) -> Any:
+        """The note of a key that `settle` has not stored yet; None when there is none."""
+        return self._the_host.noted(key)
+
+    def hashed(self, text: str) -> str:
+        """A text's HMAC (`hmac-sha256:...`), for what must be told apart and found again but not shown.
+
+        It is what the first audit device by name writes in the text's place; without a device the salt is the server's
+        own.
+        """
+        return self._the_host.hashed(text)
 
     @property
     def _the_host(self) -> Host:

@@ -42,6 +42,14 @@ class Gathered(Generic[K, V]):
             waiting[key] = note
         return True
 
+    def put(self, key: K, note: V) -> bool:
+        """The same where the latest note is all that counts."""
+        waiting = self._waiting
+        if len(waiting) >= self._most and key not in waiting:
+            return False
+        waiting[key] = note
+        return True
+
     def get(self, key: K) -> V | None:
         """What is known of a key beyond what is written."""
         return self._joined(self._writing.get(key), self._waiting.get(key))
@@ -56,9 +64,14 @@ class Gathered(Generic[K, V]):
             for key in [key for key in notes if gone(key)]:
                 del notes[key]
 
-    async def flush(self, write: Callable[[Mapping[K, V]], Awaitable[None]], chunk: int = CHUNK) -> None:
-        """Have everything written that waits now, `chunk` keys at a time; what fails waits again."""
-        left = len(self._waiting)
+    async def flush(
+        self, write: Callable[[Mapping[K, V]], Awaitable[None]], chunk: int = CHUNK, most: int | None = None
+    ) -> None:
+        """Have everything written that waits now, `chunk` keys at a time; what fails waits again.
+
+        With `most` only about so many, those first that have waited longest.
+        """
+        left = len(self._waiting) if most is None else min(len(self._waiting), most)
         while self._waiting and left > 0:
             self._writing = dict(islice(self._waiting.items(), chunk))
             left -= len(self._writing)

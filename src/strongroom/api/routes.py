@@ -158,6 +158,10 @@ class Engine(Generic[C]):
         self.on_mount: Callable[[C], Awaitable[None]] | None = None
         #: The mount's own recurring work, about every five seconds and soon after unsealing; never twice at a time.
         self.tick: Callable[[C], Awaitable[None]] | None = None
+        #: Stores what `Context.note` gathered, by its keys: every few seconds while there is something, before the
+        #: server seals, and once with nothing soon after unsealing or mounting; never twice at a time. What fails for
+        #: want of storage is tried again, with what is newer.
+        self.settle: Callable[[C, Mapping[Any, Any]], Awaitable[None]] | None = None
         #: The role that a login names, for limits by role: called with the path below the mount.
         self.role_of: Callable[[C, str], Awaitable[str]] | None = None
         #: The name that the arguments of a login claim, as it is counted for lockouts; "" for none.

@@ -68,6 +68,29 @@ The exit code is 2 if there are none, or if a folder may not be listed.
         arity=Arity(0, 1, "1"),
     ),
     Command(
+        "stale",
+        "List the secrets that nobody reads any more",
+        deferred("kv_stale", "stale"),
+        usage="[options] PATH",
+        about="""
+Lists the secrets below a path, folders included, that nobody has read for some
+time, with who read them last. One that was never read counts from its creation;
+reads from before the server noted them are not known.
+
+    $ {prog} kv stale secret/
+    $ {prog} kv stale -unused=30d -format=json secret/team
+
+With -unused=0 it lists all secrets with their last reads. The token must be allowed
+to "list" on the mount's "stale/" and "metadata/" and to "read" the metadata; what it
+may not look at is named on stderr, and the exit code is then 2.
+""",
+        flags=(
+            _MOUNT,
+            Flag("unused", "Only those not read for so long, such as 90d or 12h.", "duration", default="90d"),
+        ),
+        arity=exactly(1),
+    ),
+    Command(
         "diff",
         "Compare two versions of a secret",
         deferred("kv_diff", "diff"),

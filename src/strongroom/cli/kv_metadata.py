@@ -20,6 +20,8 @@ _SETTINGS = (
     Flag("delete-version-after", "Delete each version so long after it was written.", "duration"),
     Flag("max-versions", "Number of versions to keep; 0 is the engine's setting.", "int"),
 )
+#: What is said of people beside their names.
+_WHO = (("entity", "entity_id"), ("accessor", "accessor_hmac"))
 _REMOVE = Flag("remove-custom-metadata", "Name of a note to remove; may be given several times.", "list")
 
 
@@ -32,8 +34,8 @@ def _get(run: Run) -> int:
         raise nothing_near(run, place, path)
     if not run.table or secret.wrap_info is not None:
         return output.show_secret(run, secret)
-    data = dict(secret.data or {})
-    versions = data.pop("versions", None) or {}
+    data = _readable(dict(secret.data or {}))
+    versions = {number: _readable(version) for number, version in (data.pop("versions", None) or {}).items()}
     run.ui.out(f"{output.heading('Metadata Path', len(path))}\n{path}\n")
     run.ui.out(output.heading_for("Metadata", data))
     output.show_data(run, data)
@@ -41,6 +43,18 @@ def _get(run: Run) -> int:
         run.ui.out("\n" + output.heading_for(f"Version {number}", versions[number]))
         output.show_data(run, versions[number])
     return 0
+
+
+def _readable(data: dict[str, Any]) -> dict[str, Any]:
+    """With people in one cell each, and without those who are not known."""
+    shown = dict(data)
+    for name in ("created_by", "last_read_by"):
+        who = shown.pop(name, None)
+        if isinstance(who, dict):
+            parts = [str(who.get("display_name") or "")]
+            parts += [f"{label}={who[key]}" for label, key in _WHO if who.get(key)]
+            shown[name] = " ".join(filter(None, parts))
+    return shown
 
 
 def _put(run: Run) -> int:
@@ -109,6 +123,12 @@ METADATA = Group(
             "Retrieve a secret's settings and versions",
             _get,
             usage="[options] KEY",
+            about="""
+Shows a secret's settings and its versions: when each was written and read last, and
+by whom. The accessor is hashed, as in the audit log.
+
+    $ {prog} kv metadata get secret/app
+""",
             flags=(_MOUNT,),
             arity=exactly(1),
         ),

@@ -2,6 +2,7 @@
 
 core/audit/<uuid>           DeviceEntry, JSON: v (1), uuid, path (ends in "/"), type, description, options, local, salt
 core/config/audit-headers   HeadersEntry, JSON: v (1), headers: lower-case name → whether its value is hashed
+core/config/audit-salt      SaltEntry, JSON: v (1), salt: for what is hashed while there is no device
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from strongroom.api.messages import Operation, Request
 from strongroom.audit.broker import Broker
 from strongroom.audit.device import Device, MissingDevice, go_quote, option_bool, reason_of, refuse
 from strongroom.audit.entry import Exchange, Identity
+from strongroom.audit.hashing import Salt
 from strongroom.audit.registry import make_device
 from strongroom.clock import new_uuid
 from strongroom.errors import BadRequest
@@ -29,6 +31,7 @@ log = logging.getLogger("strongroom.audit")
 
 PREFIX = "core/audit/"
 HEADERS = "core/config/audit-headers"
+SALT = "core/config/audit-salt"
 
 AfterCommit = Callable[[], Awaitable[None]]
 
@@ -56,6 +59,16 @@ class HeadersEntry(msgspec.Struct, frozen=True):
     v: int = 1
 
 
+class SaltEntry(msgspec.Struct, frozen=True):
+    """The server's own salt."""
+
+    salt: str
+    v: int = 1
+
+    def __repr__(self) -> str:
+        return "SaltEntry()"
+
+
 class Audits:
     """The table of devices.
 
@@ -72,6 +85,7 @@ class Audits:
         self._entries: dict[str, DeviceEntry] = {}
         #: Opened for an entry that is not yet durable.
         self._opened: Device | None = None
+        self._own_salt = Salt("")
 
     async def load(self) -> None:
         """Read the table and open the devices; one that does not open is reported, and tried again with every line."""
@@ -92,6 +106,12 @@ class Audits:
             self.broker.add(device)
         headers = await tx.load(HEADERS, HeadersEntry)
         self.broker.headers = dict(headers.headers) if headers else {}
+        own = await tx.load(SALT, SaltEntry)
+        if own is None:
+            own = SaltEntry(new_uuid())
+            tx.store(SALT, own)
+            await tx.commit()
+        self._own_salt = Salt(own.salt)
 
     def table(self) -> dict[str, dict[str, Any]]:
         """The devices by path, as clients see them."""
@@ -174,6 +194,14 @@ class Audits:
         if device is None:
             raise refuse(f"unknown audit backend {go_quote(path)}")
         return device.salt(text)
+
+    def hashed(self, text: str) -> str:
+        """What the first device by name writes in the place of a text; without one it is hashed all the same.
+
+        For texts that come again and again.
+        """
+        first = min(self.broker.devices, key=lambda device: device.path, default=None)
+        return (first.salt if first is not None else self._own_salt).lasting(text)
 
     def headers(self) -> dict[str, bool]:
         """The headers that are logged, lower-case, and whether each is hashed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -90,6 +90,18 @@ class EngineHost:
         await self._live.leases.withdraw(lease.id)
         if self._leases is not None and lease in self._leases:
             self._leases.remove(lease)
+
+    def note(self, key: Hashable, note: Any) -> None:
+        """Keep a note for the engine's `settle`."""
+        self._live.notes.add(self._mount, key, note)
+
+    def noted(self, key: Hashable) -> Any:
+        """The note of a key that is not stored yet."""
+        return self._live.notes.get(self._mount, key)
+
+    def hashed(self, text: str) -> str:
+        """A text as an audit device writes it."""
+        return self._live.audits.hashed(text)
 
     def _check_mounted(self) -> None:
         if self._live.mounts.by_uuid(self._mount.entry.uuid) is None:

@@ -27,6 +27,7 @@ from strongroom.core.logins import Logins
 from strongroom.core.metrics import Metrics
 from strongroom.core.mfa import LoginMFA
 from strongroom.core.mounts import Mount, Mounts, new_entry
+from strongroom.core.notes import Notes
 from strongroom.core.policies import Policies
 from strongroom.core.quotas import Quotas
 from strongroom.core.rekey import Rekey
@@ -96,6 +97,7 @@ class Live:
         self.generate_root = GenerateRoot(self)
         self.engines = EngineWork(self)
         self.activity = Activity(self)
+        self.notes = Notes(self)
         #: Requests under way, and since when (Unix nanoseconds); sealing waits for them.
         self.in_flight: dict[Flight, int] = {}
         self._idle = asyncio.Event()
@@ -129,6 +131,7 @@ class Live:
             self.engines,
             self.activity,
             self.logins,
+            self.notes,
         ):
             await part.load()
         self.tasks.every("barrier key rotation", CHECK_SECONDS, lambda: check(self.barrier), first=CHECK_SECONDS)
@@ -154,8 +157,8 @@ class Live:
 
     async def stop(self) -> None:
         """End background work and close what is open."""
-        parts = (self.tasks, self.activity, self.logins, self.leases, self.engines, self.tokens, self.identity)
-        for part in (*parts, self.wrapping, self.audits, self.policies):
+        parts = (self.tasks, self.activity, self.logins, self.notes, self.leases, self.engines, self.tokens)
+        for part in (*parts, self.identity, self.wrapping, self.audits, self.policies):
             await part.stop()
 
     # -- Requests under way --------------------------------------------------------------------------------------------

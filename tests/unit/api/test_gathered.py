@@ -63,3 +63,25 @@ def test_of_too_many_keys_the_later_ones_are_not_taken():
     assert [notes.add(key, 1) for key in "aba"] == [True, False, True]
     notes.forget("a".__eq__)
     assert notes.get("a") is None
+
+
+def test_where_only_the_latest_counts_it_takes_the_place_of_the_others():
+    notes = Gathered(operator.add, 2)
+    assert [notes.put(key, n) for n, key in enumerate("abac")] == [True, True, True, False]
+    assert (notes.get("a"), notes.get("b"), notes.get("c")) == (2, 1, None)
+
+
+def test_a_part_is_written_of_what_has_waited_longest():
+    async def work():
+        notes = Gathered(operator.add, 10)
+        for key in "abcde":
+            notes.put(key, 1)
+        written = []
+
+        async def write(part):
+            written.append("".join(part))
+
+        await notes.flush(write, chunk=2, most=3)
+        assert (written, notes.pending()) == (["ab", "cd"], {"e"})
+
+    asyncio.run(work())

@@ -13,7 +13,7 @@ import pytest
 from strongroom.api.messages import Operation, Request, Response
 from strongroom.audit.entry import Exchange
 from strongroom.clock import ManualClock
-from strongroom.core.audits import HEADERS, PREFIX, Audits, DeviceEntry
+from strongroom.core.audits import HEADERS, PREFIX, Audits, DeviceEntry, SaltEntry
 from strongroom.errors import BadRequest, InternalError
 from strongroom.storage.barrier import Barrier
 from strongroom.storage.memory import MemoryStorage
@@ -340,5 +340,31 @@ def test_stopping_closes_devices_and_forgets(tmp_path: Path) -> None:
     played(scenario)
 
 
+def test_what_is_hashed_for_others_is_found_in_the_log_of_the_first_device_by_name() -> None:
+    storage = MemoryStorage()
+
+    async def scenario(server: Server) -> None:
+        audits = server.audits
+        without = audits.hashed("accessor")
+        assert without.startswith("hmac-sha256:")
+        await server.enable("second", "discard")
+        await server.enable("first", "discard")
+        assert audits.hashed("accessor") == audits.hash("first", "accessor") != without
+        await server.disable("first")
+        assert audits.hashed("accessor") == audits.hash("second", "accessor")
+        await server.disable("second")
+        later = Server(storage)
+        await later.start()
+        assert later.audits.hashed("accessor") == audits.hashed("accessor") == without
+
+    async def play() -> None:
+        server = Server(storage)
+        await server.start()
+        await scenario(server)
+
+    asyncio.run(play())
+
+
 def test_the_salt_does_not_show() -> None:
+    assert "s3cr3t" not in repr(SaltEntry("s3cr3t"))
     assert "s3cr3t" not in repr(DeviceEntry(uuid="1", path="a/", type="file", salt="s3cr3t"))

@@ -60,6 +60,22 @@ class Answer:
     created: bool = False
 
 
+class NotingHost:
+    """Of what the server does for engines, the keeping of notes."""
+
+    def __init__(self) -> None:
+        self.notes: dict[Any, Any] = {}
+
+    def note(self, key: Any, note: Any) -> None:
+        self.notes[key] = note
+
+    def noted(self, key: Any) -> Any:
+        return self.notes.get(key)
+
+    def hashed(self, text: str) -> str:
+        return f"hashed {text}"
+
+
 class Mount:
     """One mount of a backend in a storage of its own."""
 
@@ -74,6 +90,7 @@ class Mount:
         self.default_ttl = 2764800
         #: Whether the edge would call the requests large.
         self.large = False
+        self.host = NotingHost()
 
     async def open(self) -> "Mount":
         await self.barrier.initialise(ROOT_KEY)
@@ -89,6 +106,7 @@ class Mount:
             caller=caller or self.caller,
             clock=self.clock,
             lock=held.take,
+            host=self.host,  # type: ignore[arg-type]
         )
 
     async def __call__(

@@ -71,7 +71,10 @@ def test_metadata_may_come_before_data():
             "created_time": "2023-11-14T22:13:20Z",
             "current_version": 0,
             "custom_metadata": {"owner": "ops"},
+            "created_by": None,
             "delete_version_after": "3h25m19s",
+            "last_read_by": None,
+            "last_read_time": "",
             "max_versions": 4,
             "oldest_version": 0,
             "updated_time": "2023-11-14T22:13:20Z",
@@ -86,9 +89,12 @@ def test_metadata_may_come_before_data():
         assert answer.data["updated_time"] == "2023-11-14T22:13:21Z"
         assert answer.data["versions"] == {
             "1": {
+                "created_by": None,
                 "created_time": "2023-11-14T22:13:21Z",
                 "deletion_time": "2023-11-15T01:38:40Z",
                 "destroyed": False,
+                "last_read_by": None,
+                "last_read_time": "",
             }
         }
 

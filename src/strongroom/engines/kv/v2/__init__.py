@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from strongroom.engines.kv.v2 import config, data, metadata, subkeys, transfer, versions
+from strongroom.engines.kv.v2 import config, data, metadata, stale, subkeys, transfer, versions
 from strongroom.engines.kv.v2.engine import kv2
 
-__all__ = ["config", "data", "kv2", "metadata", "subkeys", "transfer", "versions"]
+__all__ = ["config", "data", "kv2", "metadata", "stale", "subkeys", "transfer", "versions"]

@@ -9,6 +9,7 @@ import msgspec
 from strongroom.api.args import Args, field
 from strongroom.api.context import Context
 from strongroom.api.fields import SignedDuration, format_duration
+from strongroom.engines.kv.v2.access import switch
 from strongroom.engines.kv.v2.engine import kv2
 from strongroom.engines.kv.v2.keys import CONFIG, load_config
 from strongroom.engines.kv.v2.model import DISABLED
@@ -26,6 +27,10 @@ class ConfigArgs(Args):
     delete_version_after: SignedDuration = field(
         "How long after its creation a version is deleted; 0 for never, negative turns off the keys' own setting."
     )
+    track_access: bool = field(
+        "Whether it is noted who wrote each version, and who read it last; turning it off forgets the reads.",
+        default=True,
+    )
 
 
 def check_max_versions(number: int) -> None:
@@ -36,13 +41,17 @@ def check_max_versions(number: int) -> None:
 
 @kv2.read("config")
 async def read(ctx: Context) -> Any:
-    """Read the mount's settings."""
+    """Read the mount's settings.
+
+    `track_access` is there only where it is off: people's scripts know the table of an answer without it.
+    """
     config = await load_config(ctx)
-    return {
+    shown = {
         "cas_required": config.cas_required,
         "delete_version_after": format_duration(config.delete_version_after),
         "max_versions": config.max_versions,
     }
+    return shown if config.track_access else {**shown, "track_access": False}
 
 
 @kv2.write("config")
@@ -51,8 +60,12 @@ async def write(ctx: Context, args: ConfigArgs) -> None:
     if not args.given:
         return
     check_max_versions(args.max_versions)
-    await ctx.lock("config", "")
+    await ctx.lock(CONFIG, "")
     changes = {name: getattr(args, name) for name in args.given}
     if args.delete_version_after < 0:
         changes["delete_version_after"] = DISABLED
-    ctx.storage.store(CONFIG, msgspec.structs.replace(await load_config(ctx), **changes))
+    former = await load_config(ctx)
+    config = msgspec.structs.replace(former, **changes)
+    ctx.storage.store(CONFIG, config)
+    if config.track_access != former.track_access:
+        switch(ctx, config)

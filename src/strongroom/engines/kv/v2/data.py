@@ -10,6 +10,7 @@ from strongroom.api.args import field
 from strongroom.api.context import Context
 from strongroom.api.fields import RawObject
 from strongroom.api.messages import Response
+from strongroom.engines.kv.v2.access import note_read
 from strongroom.engines.kv.v2.engine import kv2
 from strongroom.engines.kv.v2.keys import add, check_cas, claim, exists, load_config, read_version, save
 from strongroom.engines.kv.v2.merge import merge_patch
@@ -44,7 +45,10 @@ async def read(ctx: Context, args: VersionArgs) -> Any:
     if found is None:
         raise NotFound
     data = {"data": found.value, "metadata": found.metadata}
-    return data if found.value is not None else Response(status=404, data=data)
+    if found.value is None:
+        return Response(status=404, data=data)
+    note_read(ctx, args.path, found)
+    return data
 
 
 @kv2.write("data/{path:path}", exists=exists)

@@ -10,7 +10,7 @@ from strongroom.api.routes import Engine
 from strongroom.errors import NotFound
 
 #: What endpoints begin with; alone they are no path.
-ROOTS: Final = frozenset(("data", "metadata", "delete", "undelete", "destroy", "subkeys", "move", "copy"))
+ROOTS: Final = frozenset(("data", "metadata", "delete", "undelete", "destroy", "subkeys", "move", "copy", "stale"))
 
 #: The command line's word for an operation.
 COMMANDS: Final = {

@@ -13,12 +13,23 @@ import msgspec
 
 from strongroom.api.context import Context
 from strongroom.engines.kv.upgrade import MARKER, VALUES, Upgrade
-from strongroom.engines.kv.v2.model import Config, Key, Version, add_version, new_id, new_key, shown_version
+from strongroom.engines.kv.v2.model import (
+    Config,
+    Key,
+    Reads,
+    Version,
+    Who,
+    add_version,
+    new_id,
+    new_key,
+    shown_version,
+)
 from strongroom.engines.values import PathArgs, check_writable, is_name
 from strongroom.errors import BadRequest, CorruptEntry
 
 META: Final = "meta/"
 DATA: Final = "data/"
+READ: Final = "read/"
 CONFIG: Final = "config"
 #: The kind of lock on one path; version 1's is the same.
 LOCK: Final = "key"
@@ -44,6 +55,23 @@ class Reading(NamedTuple):
 async def load_config(ctx: Context) -> Config:
     """The mount's settings."""
     return await ctx.storage.load(CONFIG, Config) or _DEFAULTS
+
+
+def author(ctx: Context, config: Config) -> Who | None:
+    """Who makes this request, for what it creates; None when that is not noted, or nobody does."""
+    caller = ctx.caller
+    if not config.track_access or not (caller.accessor or caller.display_name):
+        return None
+    return Who(caller.display_name, caller.entity_id, ctx.hashed(caller.accessor) if caller.accessor else "")
+
+
+async def names_in(ctx: Context, folder: str, after: str, limit: int) -> list[str]:
+    """The names in a folder ("" or ending in a slash) that come after one, in byte order; 0 for all."""
+    names = await ctx.storage.list(META + folder, after, limit)
+    if await ctx.storage.load(MARKER, Upgrade) is None:
+        return names
+    names = sorted({*names, *await ctx.storage.list(VALUES + folder, after, limit)})
+    return names[:limit] if limit else names
 
 
 async def find(ctx: Context, path: str) -> Key | None:
@@ -73,6 +101,9 @@ async def claim(ctx: Context, path: str) -> Key | None:
     assert value is not None
     ctx.storage.put(f"{DATA}{key.id}/1", value)
     ctx.storage.delete(VALUES + path)
+    reads = await ctx.storage.load(READ + path, Reads)
+    if reads is not None and not reads.id:
+        ctx.storage.store(READ + path, msgspec.structs.replace(reads, id=key.id))
     save(ctx, path, key)
     return key
 
@@ -118,8 +149,8 @@ async def read_version(ctx: Context, path: str, wanted: int) -> Reading | None:
 
 def add(ctx: Context, path: str, key: Key | None, config: Config, value: bytes) -> dict[str, Any]:
     """Write one more version of a claimed key, or the first; returns its metadata as it is shown."""
-    now = ctx.clock.now_ns()
-    key, trimmed = add_version(key or new_key(now), config, now)
+    now, created_by = ctx.clock.now_ns(), author(ctx, config)
+    key, trimmed = add_version(key or new_key(now, created_by), config, now, created_by)
     number = key.current_version
     drop_data(ctx, key, trimmed)
     ctx.storage.put(f"{DATA}{key.id}/{number}", value)

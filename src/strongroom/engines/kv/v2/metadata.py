@@ -10,13 +10,24 @@ from strongroom.api.args import field
 from strongroom.api.context import Context
 from strongroom.api.fields import Duration, RawObject, format_duration
 from strongroom.api.messages import Response
-from strongroom.engines.kv.upgrade import MARKER, VALUES, Upgrade
+from strongroom.engines.kv.v2.access import reads_of
 from strongroom.engines.kv.v2.config import check_max_versions
 from strongroom.engines.kv.v2.custom_metadata import merged, parse
 from strongroom.engines.kv.v2.engine import kv2
-from strongroom.engines.kv.v2.keys import META, claim, drop_data, exists, find, load_config, save
-from strongroom.engines.kv.v2.model import Config, Key, new_key
-from strongroom.engines.values import ListArgs, PathArgs, check_writable, listing, names_below
+from strongroom.engines.kv.v2.keys import (
+    META,
+    READ,
+    author,
+    claim,
+    drop_data,
+    exists,
+    find,
+    load_config,
+    names_in,
+    save,
+)
+from strongroom.engines.kv.v2.model import Config, Key, new_key, shown_use, shown_who
+from strongroom.engines.values import ListArgs, PathArgs, check_writable, listing
 from strongroom.errors import NotFound
 
 #: The parameters that are stored as they are.
@@ -34,24 +45,35 @@ class MetadataArgs(PathArgs):
 
 @kv2.read("metadata/{path:path}", effectless=True)
 async def read(ctx: Context, args: PathArgs) -> Any:
-    """Read a key's settings and the list of its versions."""
+    """Read a key's settings and the list of its versions, with who wrote each, and who read it last.
+
+    `created_by` is null where that was not noted, `last_read_by` where nobody has read it since reads are noted. Of the
+    accessor there is the HMAC that the audit device first by name writes. Without the mount's `track_access` nothing is
+    said of reads.
+    """
     key = await find(ctx, args.path)
     if key is None:
         raise NotFound
+    tracked = (await load_config(ctx)).track_access
+    reads = await reads_of(ctx, args.path, key) if tracked else None
     return {
         "cas_required": key.cas_required,
+        "created_by": shown_who(key.created_by),
         "created_time": key.created_time,
         "current_version": key.current_version,
         "custom_metadata": key.custom_metadata,
         "delete_version_after": format_duration(key.delete_version_after),
+        **(shown_use(reads.last) if reads is not None else {}),
         "max_versions": key.max_versions,
         "oldest_version": key.oldest_version,
         "updated_time": key.updated_time,
         "versions": {
             str(number): {
+                "created_by": shown_who(version.created_by),
                 "created_time": version.created_time,
                 "deletion_time": version.deletion_time,
                 "destroyed": version.destroyed,
+                **(shown_use(reads.versions.get(number)) if reads is not None else {}),
             }
             for number, version in key.versions.items()
         },
@@ -61,12 +83,8 @@ async def read(ctx: Context, args: PathArgs) -> Any:
 @kv2.list("metadata/{path:path}", effectless=True)
 async def list_(ctx: Context, args: ListArgs) -> Any:
     """List the names in a folder; folders end in a slash."""
-    names = await names_below(ctx.storage, META, args)
-    if await ctx.storage.load(MARKER, Upgrade) is not None:
-        names = sorted({*names, *await names_below(ctx.storage, VALUES, args)})
-        if args.limit > 0:
-            names = names[: args.limit]
-    return listing(names)
+    folder = f"{args.path}/" if args.path else ""
+    return listing(await names_in(ctx, folder, args.after, max(args.limit, 0)))
 
 
 @kv2.write("metadata/{path:path}", exists=exists)
@@ -79,7 +97,8 @@ async def write(ctx: Context, args: MetadataArgs) -> None:
     if not changes:
         return
     key = await claim(ctx, args.path)
-    _apply(ctx, args.path, key or new_key(ctx.clock.now_ns()), changes, await load_config(ctx))
+    config = await load_config(ctx)
+    _apply(ctx, args.path, key or new_key(ctx.clock.now_ns(), author(ctx, config)), changes, config)
 
 
 @kv2.patch("metadata/{path:path}")
@@ -104,6 +123,7 @@ async def delete(ctx: Context, args: PathArgs) -> None:
     if key is not None:
         drop_data(ctx, key, [number for number, version in key.versions.items() if not version.destroyed])
         ctx.storage.delete(META + args.path)
+        ctx.storage.delete(READ + args.path)
 
 
 def _plain_changes(args: MetadataArgs) -> dict[str, Any]:

@@ -5,10 +5,15 @@ Layout, below the mount; structs are JSON and carry the version `v` of their for
     config               Config
     meta/<path>          Key: {"id", "created_time", "updated_time", "current_version", "oldest_version",
                                "max_versions", "cas_required", "delete_version_after", "custom_metadata",
-                               "versions": {"<number>": [created_time, deletion_ns, destroyed]}, "v": 1};
-                         what is zero, false or empty is left out
+                               "versions": {"<number>": [created_time, deletion_ns, destroyed, Who or null]},
+                               "created_by": Who, "v": 1};
+                         what is zero, false or empty is left out, and a version's Who may be missing
+    read/<path>          Reads: {"id": the key's, "versions": {"<number>": [at_ns, Who]}, "since_ns", "v": 1}
+    tracking             Tracking: {"since_ns", "v": 1}
     data/<id>/<number>   a version's object, the JSON text as it was written (its format is the key's `v`)
     upgrade, values/     what version 1 left behind, see `kv/upgrade.py`
+
+Who is [display_name, entity_id, accessor_hmac].
 
 `<id>` is 128 random bits drawn anew whenever a key comes to be: a key that is deleted and written again shares nothing
 with the former one, and a reader who holds the old `Key` finds no data of the new. A destroyed or trimmed version has
@@ -18,7 +23,7 @@ no entry below `data/`.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -38,15 +43,28 @@ class Config(msgspec.Struct, frozen=True, omit_defaults=True):
     max_versions: int = 0
     cas_required: bool = False
     delete_version_after: int = 0
+    track_access: bool = True
     v: int = 1
 
 
+class Who(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Who did something: the display name and the entity of a token, and its accessor as the audit log has it."""
+
+    display_name: str
+    entity_id: str = ""
+    accessor_hmac: str = ""
+
+
 class Version(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One version. Times that are only ever shown are kept as text; `deletion_ns` is Unix nanoseconds, 0 for never."""
+    """One version. Times that are only ever shown are kept as text; `deletion_ns` is Unix nanoseconds, 0 for never.
+
+    `created_by` is None where that was not noted.
+    """
 
     created_time: str
     deletion_ns: int = 0
     destroyed: bool = False
+    created_by: Who | None = None
 
     def gone(self, now_ns: int) -> bool:
         """Whether it can no longer be read: destroyed, deleted, or due to be."""
@@ -71,13 +89,45 @@ class Key(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     delete_version_after: int = 0
     custom_metadata: dict[str, str] | None = None
     versions: dict[int, Version] = {}
+    created_by: Who | None = None
     v: int = 1
 
 
-def new_key(now_ns: int) -> Key:
+class Use(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A read: when (Unix nanoseconds) and by whom."""
+
+    at_ns: int
+    who: Who
+
+
+class Reads(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The last read of each version of the key with this id; beside those that it has, the last of all.
+
+    `since_ns` is when the key came to be, where its own times tell of its source.
+    """
+
+    id: str
+    versions: dict[int, Use] = {}
+    since_ns: int = 0
+    v: int = 1
+
+    @property
+    def last(self) -> Use | None:
+        """The key's last read."""
+        return max(self.versions.values(), key=lambda use: use.at_ns, default=None)
+
+
+class Tracking(msgspec.Struct, frozen=True):
+    """Since when reads are noted at the mount, in Unix nanoseconds. It is there until the last of them is forgotten."""
+
+    since_ns: int
+    v: int = 1
+
+
+def new_key(now_ns: int, created_by: Who | None = None) -> Key:
     """A key without a version."""
     now = rfc3339(now_ns)
-    return Key(new_id(), now, now)
+    return Key(new_id(), now, now, created_by=created_by)
 
 
 def new_id() -> str:
@@ -98,7 +148,7 @@ def deletion_ns(key: Key, config: Config, now_ns: int) -> int:
     return now_ns + min(delays) * SECOND if delays else 0
 
 
-def add_version(key: Key, config: Config, now_ns: int) -> tuple[Key, list[int]]:
+def add_version(key: Key, config: Config, now_ns: int, created_by: Who | None = None) -> tuple[Key, list[int]]:
     """The key with one more version, and the numbers of those that are trimmed for it.
 
     Only here are versions trimmed; a lower limit alone removes nothing. `oldest_version` stays 0 until the limit is
@@ -106,7 +156,8 @@ def add_version(key: Key, config: Config, now_ns: int) -> tuple[Key, list[int]]:
     """
     number = key.current_version + 1
     now = rfc3339(now_ns)
-    versions = {**key.versions, number: Version(now, deletion_ns(key, config, now_ns))}
+    version = Version(now, deletion_ns(key, config, now_ns), created_by=created_by)
+    versions = {**key.versions, number: version}
     oldest = key.oldest_version
     trimmed: list[int] = []
     if number - oldest >= (kept := versions_kept(key, config)):
@@ -153,6 +204,29 @@ def destroy_versions(key: Key, numbers: Iterable[int]) -> tuple[Key, list[int]]:
 
 def _with_versions(key: Key, changes: dict[int, Version]) -> Key:
     return msgspec.structs.replace(key, versions={**key.versions, **changes}) if changes else key
+
+
+def reads_with(reads: Reads, key: Key, uses: Mapping[int, Use]) -> Reads:
+    """A key's reads with later ones, without those of versions that it has no more, but for the last of all."""
+    versions = {**reads.versions, **uses}
+    joined = msgspec.structs.replace(reads, versions=versions)
+    last = joined.last
+    kept = {number: use for number, use in versions.items() if number in key.versions or use is last}
+    return joined if len(kept) == len(versions) else msgspec.structs.replace(joined, versions=kept)
+
+
+def shown_who(who: Who | None) -> dict[str, str] | None:
+    """Who did something, as it is answered."""
+    if who is None:
+        return None
+    return {"accessor_hmac": who.accessor_hmac, "display_name": who.display_name, "entity_id": who.entity_id}
+
+
+def shown_use(use: Use | None) -> dict[str, Any]:
+    """A last read, as it is answered; the time of one that never was is empty."""
+    if use is None:
+        return {"last_read_by": None, "last_read_time": ""}
+    return {"last_read_by": shown_who(use.who), "last_read_time": rfc3339(use.at_ns)}
 
 
 def shown_version(key: Key, number: int, version: Version) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import msgspec
 from strongroom.api.args import field
 from strongroom.api.context import Context
 from strongroom.api.messages import Operation
+from strongroom.engines.kv.v2.access import begin_reads, move_reads
 from strongroom.engines.kv.v2.engine import kv2
 from strongroom.engines.kv.v2.keys import DATA, LOCK, META, claim, find, save
 from strongroom.engines.kv.v2.model import Key, new_id
@@ -40,6 +41,7 @@ async def move(ctx: Context, args: TransferArgs) -> Any:
     # The data lies under the key's id, not under its path: it stays where it is.
     ctx.storage.delete(META + args.path)
     save(ctx, args.to, key)
+    await move_reads(ctx, args.path, args.to, key)
     return _shown(args, key)
 
 
@@ -51,6 +53,7 @@ async def copy(ctx: Context, args: TransferArgs) -> Any:
     for number in _kept(key):
         ctx.storage.put(f"{DATA}{copied.id}/{number}", await _value(ctx, key, number))
     save(ctx, args.to, copied)
+    await begin_reads(ctx, args.to, copied)
     return _shown(args, copied)
 
 
