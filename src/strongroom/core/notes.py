@@ -12,7 +12,7 @@ import logging
 from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from strongroom.api.gathered import Gathered
+from strongroom.core.gatherer import Gatherer
 from strongroom.errors import CorruptEntry, NoRoute, StorageError
 
 if TYPE_CHECKING:
@@ -30,27 +30,18 @@ MOST_AT_ONCE: Final = 5_000
 CHUNK: Final = 100
 
 
-class Notes:
-    """The notes of all mounts."""
+class Notes(Gatherer[tuple[str, Hashable], Any]):
+    """The notes of all mounts, by the mount's UUID and the engine's own key."""
 
     def __init__(self, live: Live) -> None:
+        super().__init__("notes of engines", lambda _, later: later, MOST_PENDING, CHUNK)
         self._live = live
-        #: By the mount's UUID and the engine's own key.
-        self._notes: Gathered[tuple[str, Hashable], Any] = Gathered(lambda _, later: later, MOST_PENDING)
         #: The engines that have been asked once, by their mounts' UUIDs: another may take over when a mount is tuned.
         self._begun: dict[str, object] = {}
-        self._writing = asyncio.Lock()
 
     async def load(self) -> None:
         """Begin to write."""
         self._live.tasks.every(TASK, FLUSH_SECONDS, self.run, jitter=0.0, first=FLUSH_SECONDS)
-
-    async def stop(self) -> None:
-        """Write what waits."""
-        try:
-            await self.flush()
-        except StorageError as e:
-            log.warning("the latest notes of engines were not stored: %s", type(e).__name__)
 
     def add(self, mount: Mount, key: Hashable, note: Any) -> None:
         """Keep a note of a mount's engine; of one key the latest counts."""
@@ -71,11 +62,6 @@ class Notes:
                     await self._settle(mount.entry.uuid, {})
                 self._begun[mount.entry.uuid] = mount.engine
         await self.flush(MOST_AT_ONCE)
-
-    async def flush(self, most: int | None = None) -> None:
-        """Write what waits, or about so much of it."""
-        async with self._writing:
-            await self._notes.flush(self._write, CHUNK, most)
 
     async def _write(self, notes: Mapping[tuple[str, Hashable], Any]) -> None:
         by_mount: dict[str, dict[Hashable, Any]] = {}
