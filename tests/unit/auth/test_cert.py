@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.authorities import SERVER, Authority, Issued, custom, key, now, text
@@ -486,6 +488,13 @@ def test_no_bytes_break_the_reading_of_a_list(raw: bytes, whole: bool) -> None:
         assert isinstance(revocation._read(given, "").serials, frozenset)
     except revocation.BadList as e:
         assert str(e)  # noqa: PT017 - some bytes are lists
+
+
+def test_a_list_of_an_unknown_version_is_none() -> None:
+    der = x509.load_pem_x509_crl(ISSUING.crl(WEB).encode()).public_bytes(Encoding.DER)
+    assert revocation._read(der, "").serials == {WEB.serial}
+    with pytest.raises(revocation.BadList):
+        revocation._read(der.replace(b"\x02\x01\x01", b"\x02\x01\x58", 1), "")
 
 
 def test_who_is_on_a_list_is_refused_and_so_is_who_has_no_path_around_it() -> None:

@@ -138,6 +138,14 @@ def test_a_damaged_answer_says_nothing(data: st.DataObject) -> None:
     assert status is Status.GOOD
 
 
+def test_an_answer_with_a_certificate_that_cannot_be_read_says_nothing() -> None:
+    body = answer(signer=RESPONDER, show_signer=True)
+    twice = body.replace(b"\x06\x03\x55\x1d\x0e", b"\x06\x03\x55\x1d\x25")  # the same extension a second time
+    assert twice != body
+    with pytest.raises(NoAnswer, match="cannot be read"):
+        told(twice)
+
+
 # -- Logins ------------------------------------------------------------------------------------------------------------
 
 

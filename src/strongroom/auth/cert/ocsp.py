@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -27,7 +27,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 from strongroom.api.context import Context
 from strongroom.auth import outbound
 from strongroom.auth.cert.paths import issued, times
-from strongroom.auth.cert.pem import Certificates, usages
+from strongroom.auth.cert.pem import UNREADABLE, Certificates, usages
 
 #: How long all servers together may take, how many are asked, and by how much clocks may differ; seconds.
 TIMEOUT: Final = 15.0
@@ -165,7 +165,7 @@ def judged(body: bytes, request: ocsp.OCSPRequest, question: Question, now: floa
         if single is None:
             raise NoAnswer("the answer is about another certificate")
         return _told(single, now)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as e:
+    except UNREADABLE as e:
         raise NoAnswer(f"the answer cannot be read ({type(e).__name__})") from None
 
 

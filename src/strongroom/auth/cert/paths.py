@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
-from strongroom.auth.cert.pem import Certificates, for_clients, is_authority
+from strongroom.auth.cert.pem import UNREADABLE, Certificates, for_clients, is_authority
 from strongroom.auth.jose import quoted
 
 #: How many authorities may stand between a client's certificate and the trusted one.
@@ -49,7 +49,7 @@ def path(leaf: x509.Certificate, rest: Certificates, anchors: Certificates, now:
         return tuple(verifier.verify(leaf, list(rest)).chain)
     except VerificationError as e:
         raise Untrusted(_reason(str(e), leaf, (*rest, *anchors), now)) from None
-    except (ValueError, UnsupportedAlgorithm) as e:
+    except UNREADABLE as e:
         raise Untrusted(f"a certificate of the path cannot be read: {type(e).__name__}") from None
 
 

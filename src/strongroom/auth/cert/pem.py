@@ -25,7 +25,8 @@ _BLOCK: Final = re.compile(
 _CURVES: Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _LEAST_RSA: Final = 2048
 
-_UNREADABLE: Final = (
+#: What the library raises for what it cannot read, wherever it comes across it.
+UNREADABLE: Final = (
     ValueError,
     TypeError,
     UnsupportedAlgorithm,
@@ -57,7 +58,7 @@ def certificates(text: str) -> Certificates:
             raise BadCertificate("it has OpenSSL's form TRUSTED CERTIFICATE; give a plain CERTIFICATE")
         try:
             found.append(x509.load_pem_x509_certificate(block[0].encode()))
-        except _UNREADABLE:
+        except UNREADABLE:
             raise BadCertificate(f"certificate {len(found) + 1} of it is damaged") from None
         _check_readable(found[-1], len(found))
     return tuple(found)
@@ -71,7 +72,7 @@ def parsed(der: bytes) -> x509.Certificate:
     """
     try:
         found = x509.load_der_x509_certificate(der)
-    except _UNREADABLE:
+    except UNREADABLE:
         raise BadCertificate("the certificate cannot be read") from None
     _check_readable(found, 1)
     return found
@@ -85,7 +86,7 @@ def _check_readable(one: x509.Certificate, number: int) -> None:
         one.issuer.rfc4514_string()
         one.public_key()
         _ = one.version, one.not_valid_after_utc, one.not_valid_before_utc
-    except _UNREADABLE as e:
+    except UNREADABLE as e:
         raise BadCertificate(f"certificate {number} cannot be read: {type(e).__name__}") from None
 
 

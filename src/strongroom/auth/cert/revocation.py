@@ -8,6 +8,7 @@ from cryptography import x509
 
 from strongroom.api.aside import LARGE, aside
 from strongroom.auth.cert.engine import Revoked
+from strongroom.auth.cert.pem import UNREADABLE
 
 #: Bytes of a list, and entries.
 MOST_BYTES: Final = 16 << 20
@@ -37,6 +38,6 @@ def _read(raw: bytes, url: str) -> Revoked:
         due = listed.next_update_utc
     except BadList:
         raise
-    except ValueError:
+    except UNREADABLE:
         raise BadList("it is no revocation list in PEM or DER") from None
     return Revoked(serials=serials, url=url, valid_until_ns=int(due.timestamp()) * 1_000_000_000 if due else 0)
