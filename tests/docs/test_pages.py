@@ -82,7 +82,10 @@ def test_settings_in_the_pages_are_known(block: Block, tmp_path: Path) -> None:
 
 
 #: Words in backticks that look like settings and are something else: fields of answers, options, names of blocks.
-OTHER_WORDS = {"lease_duration", "log_raw", "identity_policies", "user_lockout", "lockout_disable"}
+OTHER_WORDS = {
+    *("lease_duration", "log_raw", "identity_policies", "user_lockout", "lockout_disable"),
+    *("created_by", "last_read_by", "last_read_time"),
+}
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=names(WRITTEN))
