@@ -351,10 +351,10 @@ def test_who_says_nothing_more_is_given_up(tls: bool, sent: bytes, tmp_path: pat
         def run() -> None:
             host, _, port = edge.bound[0].address.rpartition(":")
             # On a busy machine it is over during the handshake already.
-            with contextlib.suppress(ssl.SSLEOFError, ConnectionResetError):
-                with connect(edge) if tls else socket.create_connection((host, int(port)), timeout=30) as sock:
-                    sock.sendall(sent)
-                    rest(sock)
+            over = contextlib.suppress(ssl.SSLEOFError, ConnectionResetError)
+            with over, connect(edge) if tls else socket.create_connection((host, int(port)), timeout=30) as sock:
+                sock.sendall(sent)
+                rest(sock)
 
         await asyncio.wait_for(asyncio.to_thread(run), 20)
 
