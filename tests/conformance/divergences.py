@@ -12,6 +12,8 @@ Strongroom answers as HashiCorp Vault 1.15 does. This page lists every recorded 
 made from `tests/conformance/divergences.json` by `python tests/conformance/divergences.py`; a test fails when a
 difference has no reason here, or a reason no difference.
 
+What was never recorded is told where it belongs: [cert.md](cert.md#what-differs-from-vault).
+
 """
 
 
