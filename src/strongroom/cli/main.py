@@ -53,6 +53,10 @@ def execute(words: list[str], ui: UI, env: Mapping[str, str], prog: str) -> int:
             rest = ["version"]
         else:
             return _top(ui, prog, 0 if asked_for_help else 127)
+    if rest[0] == "help":
+        rest, asked_for_help = rest[1:], True
+        if not rest:
+            return _top(ui, prog, 0)
     path, command, rest = find(rest)
     if command is None:
         if rest[0] in ABSENT:
@@ -177,8 +181,8 @@ def _top(ui: UI, prog: str, code: int) -> int:
 def _suggest(ui: UI, word: str, known: list[str]) -> None:
     import difflib
 
-    if close := difflib.get_close_matches(word, known, n=2, cutoff=0.7):
-        ui.error(f'There is no command "{word}". Did you mean {" or ".join(close)}?\n')
+    close = difflib.get_close_matches(word, known, n=2, cutoff=0.7)
+    ui.error(f'There is no command "{word}".' + (f" Did you mean {' or '.join(close)}?" if close else "") + "\n")
 
 
 def _usage() -> ModuleType:

@@ -10,6 +10,8 @@ _PREFLIGHT = "sys/internal/ui/mounts/"
 
 def mount_hint(run: Run, error: ResponseError) -> str:
     """A hint for an error that no mount answers for, or ""; asks the server for the mounts that the token may reach."""
+    if not run.client.settings.token:
+        return ""  # who has none may reach none
     path = error.url.partition("/v1/")[2].partition("?")[0]
     if error.status == 403 and path.startswith(_PREFLIGHT):
         path = path.removeprefix(_PREFLIGHT)

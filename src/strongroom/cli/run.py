@@ -64,7 +64,7 @@ class Run:
             try:
                 self._client = Client(self._settings())
             except AddressError as error:
-                raise Refused(str(error), 2) from None
+                raise Refused(str(error), 2, error.hint) from None
             self._client.before_send = self._look_at()
         return self._client
 

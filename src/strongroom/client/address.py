@@ -47,7 +47,9 @@ def parse_address(text: str) -> Address:
         raise refused(str(error)) from None
     if parts.scheme not in ("http", "https"):
         if "//" not in text and ":" in text:
-            raise refused("first path segment in URL cannot contain colon")
+            bare = refused("first path segment in URL cannot contain colon")
+            bare.hint = f"An address begins with http:// or https://, as in http://{text}"
+            raise bare
         raise refused("unsupported protocol scheme; the address begins with http:// or https://")
     if not parts.hostname:
         raise refused("no host in request URL")

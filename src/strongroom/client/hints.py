@@ -58,7 +58,9 @@ def _response_hint(error: ResponseError, settings: Settings) -> str:
     if error.status == 400 and "HTTPS server" in str(error):
         return "The server speaks TLS: begin VAULT_ADDR with https://"
     if error.status == 503 and "sealed" in texts:
-        return 'The server is sealed. Unseal it with "vault operator unseal".'
+        return (
+            'The server is sealed. Unseal it with "vault operator unseal"; a new one needs "vault operator init" first.'
+        )
     if error.status == 400 and "not initialized" in texts:
         return 'Initialize the server once with "vault operator init".'
     for text, hint in _CERTIFICATES.items():

@@ -13,7 +13,8 @@ def client_context(settings: Settings) -> ssl.SSLContext:
     try:
         context = _trust(settings)
     except (OSError, ValueError) as error:
-        raise AddressError(f"failed to create client: error loading CA certificate: {_why(error)}") from None
+        why = _why(error, settings.ca_cert or settings.ca_path)
+        raise AddressError(f"failed to create client: error loading CA certificate: {why}") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     if settings.skip_verify:
@@ -25,7 +26,8 @@ def client_context(settings: Settings) -> ssl.SSLContext:
         try:
             context.load_cert_chain(settings.client_cert, settings.client_key)
         except (OSError, ValueError) as error:
-            raise AddressError(f"failed to create client: error loading client certificate: {_why(error)}") from None
+            why = _why(error, f"{settings.client_cert} with {settings.client_key}")
+            raise AddressError(f"failed to create client: error loading client certificate: {why}") from None
     return context
 
 
@@ -46,10 +48,12 @@ def _trust(settings: Settings) -> ssl.SSLContext:
     return ssl.create_default_context(cadata="\n".join(pems))
 
 
-def _why(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
+def _why(error: Exception, file: str) -> str:
+    """What is wrong with which file: OpenSSL does not say which it was."""
+    if not isinstance(error, OSError):
+        return str(error)
+    where = str(error.filename or file)
+    return f"{where}: {error.strerror or error}" if where else str(error)
 
 
 def describe(error: Exception) -> tuple[str, str]:

@@ -64,7 +64,11 @@ class TokenHelper:
         try:
             with open(self._config, encoding="utf-8") as file:  # noqa: PTH123
                 settings = hcl.plain(hcl.parse(file.read(_LIMIT), self._config))
-        except (OSError, HCLError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError:
+            raise AddressError(f"error reading the configuration file {self._config}: it is no text") from None
+        except OSError as error:
+            raise AddressError(f"error reading the configuration file {self._config}: {error.strerror}") from None
+        except HCLError as error:
             raise AddressError(f"error reading the configuration file {self._config}: {error}") from None
         helper = settings.get("token_helper") if isinstance(settings, dict) else None
         if not helper:
@@ -79,8 +83,11 @@ class TokenHelper:
 
         try:
             done = subprocess.run([helper, verb], input=given, text=True, stdout=subprocess.PIPE, check=False)  # noqa: S603
-        except (OSError, UnicodeDecodeError) as error:
-            raise AddressError(f"error running the token helper {helper}: {error}") from None
+        except UnicodeDecodeError:
+            raise AddressError(f"error running the token helper {helper}: what it printed is no text") from None
+        except OSError as error:
+            why = (error.strerror or type(error).__name__).lower()
+            raise AddressError(f"error running the token helper {helper}: {why}") from None
         if done.returncode:
             raise AddressError(f"error running the token helper {helper}: exit status {done.returncode}")
         return done.stdout
