@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+from typing import Final
 
 from strongroom.api.args import Args, field
 from strongroom.api.messages import Response
 from strongroom.core.context import SystemContext
+from strongroom.errors import BadRequest
 from strongroom.system.engine import system
 from strongroom.system.flags import STATUS
+
+#: What only seals take that unseal by themselves.
+RECOVERY: Final = ("recovery_shares", "recovery_threshold", "recovery_pgp_keys")
 
 
 class InitArgs(Args):
@@ -37,6 +42,9 @@ async def init(ctx: SystemContext, args: InitArgs) -> Response:
     Answers with the shares of the unseal key and the first root token. Neither is kept or can be shown again. With PGP
     keys the shares are messages that decrypt to the share in hex, and the root token is a message in base64.
     """
+    if given := [name for name in RECOVERY if getattr(args, name)]:
+        kind = (await ctx.core.seal.status()).type
+        raise BadRequest(f"parameters {','.join(given)} not applicable to seal type {kind}")
     made = await ctx.core.seal.init(
         args.secret_shares,
         args.secret_threshold,

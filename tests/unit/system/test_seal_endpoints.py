@@ -132,6 +132,14 @@ def test_init_answers_with_the_shares_in_both_writings_and_a_root_token() -> Non
         ),
         ({"secret_shares": 1, "secret_threshold": 1, "pgp_keys": ["one"]}, "error decoding given PGP key"),
         ({"secret_shares": 1, "secret_threshold": 1, "root_token_pgp_key": "one"}, "error decoding given PGP key"),
+        (
+            {"recovery_shares": 5, "recovery_threshold": 3},
+            "parameters recovery_shares,recovery_threshold not applicable to seal type shamir",
+        ),
+        (
+            {"secret_shares": 1, "secret_threshold": 1, "recovery_pgp_keys": ["one"]},
+            "parameters recovery_pgp_keys not applicable to seal type shamir",
+        ),
     ],
 )
 def test_init_refuses(data: dict[str, Any], text: str) -> None:
