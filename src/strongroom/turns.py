@@ -88,19 +88,28 @@ def own_task() -> Generator[None, None, None]:
 
 
 class Driver:
-    """Begins what other threads bring. `adopt` is told of what becomes a task, and keeps it as long as it runs."""
+    """Begins what is brought to it. `adopt` is told of what becomes a task, and keeps it as long as it runs.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, adopt: Callable[[asyncio.Task[None]], None]) -> None:
+    `call` has the loop call something: `call_soon` where only the loop's own thread brings.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        adopt: Callable[[asyncio.Task[None]], None],
+        call: Callable[..., object],
+    ) -> None:
         self._loop = loop
+        self._call = call
         self._adopt = adopt
         self._arrived: deque[Work] = deque()
 
     def bring(self, work: Work) -> None:
-        """Have a coroutine begun in the loop; from any thread."""
+        """Have a coroutine begun in the loop."""
         self._arrived.append(work)
         # Whoever finds others there need not wake the loop: they have.
         if len(self._arrived) == 1:
-            self._loop.call_soon_threadsafe(self._turn)
+            self._call(self._turn)
 
     def _turn(self) -> None:
         arrived = self._arrived

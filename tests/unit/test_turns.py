@@ -23,7 +23,7 @@ class Scene:
         self.failed: list[BaseException] = []
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self.failed.append(context["exception"]))
-        self.driver = Driver(loop, self.tasks.append)
+        self.driver = Driver(loop, self.tasks.append, loop.call_soon_threadsafe)
 
     async def play(self, make: Make, count: int) -> None:
         for n in range(count):
@@ -54,7 +54,8 @@ def test_what_waits_for_nothing_gets_no_task() -> None:
 def test_a_turn_begins_only_so_many() -> None:
     async def run() -> list[int]:
         told: list[int] = []
-        driver = Driver(asyncio.get_running_loop(), lambda _: None)
+        loop = asyncio.get_running_loop()
+        driver = Driver(loop, lambda _: None, loop.call_soon_threadsafe)
 
         async def work(n: int) -> None:
             told.append(n)
@@ -197,7 +198,8 @@ def test_threads_may_bring_work_while_the_loop_is_busy() -> None:
     async def run() -> int:
         told: list[int] = []
         all_there = asyncio.Event()
-        driver = Driver(asyncio.get_running_loop(), lambda _: None)
+        loop = asyncio.get_running_loop()
+        driver = Driver(loop, lambda _: None, loop.call_soon_threadsafe)
 
         async def work(n: int) -> None:
             told.append(n)

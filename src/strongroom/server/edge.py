@@ -15,15 +15,14 @@ from strongroom.errors import ConfigError
 from strongroom.server import listeners as sockets
 from strongroom.server import tls
 from strongroom.server.flights import Flights
-from strongroom.server.granian import CLIENT_LEFT
-from strongroom.server.granian import Running as Granian
 from strongroom.server.http import Rules
 from strongroom.server.listeners import Bound
+from strongroom.server.own import Running as Own
 from strongroom.server.render import Renderer
-from strongroom.server.site import ClientLeft, Handle, Origins, Pages, Service, Site, Streams, Watch
+from strongroom.server.site import Handle, Origins, Pages, Service, Site, Streams, Watch
 
 if TYPE_CHECKING:
-    from strongroom.server.own import Running as Own
+    from strongroom.server.granian import Running as Granian
 
 #: How long a server that another replaces goes on: kept connections learn with their next answer that they close.
 RETIRE_SECONDS = 1.0
@@ -61,8 +60,7 @@ class Edge:
     ) -> None:
         self._log = log or logging.getLogger("strongroom.http")
         self._flights = Flights()
-        closed = (*CLIENT_LEFT, ClientLeft)
-        self._service = Service(handle, streams, self._flights, self._log, pages, watch, origins, closed)
+        self._service = Service(handle, streams, self._flights, self._log, pages, watch, origins)
         self._headers = headers or {}
         self._printable = printable
         self._listening: list[_Listening] = []
@@ -170,13 +168,13 @@ class Edge:
             certificates=None if secured is None else (),
         )
         server: Granian | Own
-        if secured is None or secured.context is None:
-            server = Granian(site, sock, listener, secured)
+        if secured is None or secured.context is not None:
+            server = Own(site, sock, listener, None if secured is None else secured.context)
         else:
-            # Imported here: most servers have no such listener.
-            from strongroom.server.own import Running as Own
+            # Imported here: most servers in development, and all behind a proxy, have no such listener.
+            from strongroom.server.granian import Running as Granian
 
-            server = Own(site, sock, listener, secured.context)
+            server = Granian(site, sock, listener, secured)
         await server.start()
         return server
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from granian._granian import CallbackScheduler, RSGIProtocolClosed, RSGIProtocolError, SocketHolder
@@ -20,11 +21,11 @@ from granian.server import embed
 
 from strongroom.config import Listener
 from strongroom.server.listeners import BACKLOG, MAX_HEAD, most_connections
-from strongroom.server.site import Site
+from strongroom.server.site import BrokenOff, Site
 from strongroom.server.tls import TLS
 from strongroom.turns import Driver
 
-CLIENT_LEFT: tuple[type[BaseException], ...] = (RSGIProtocolClosed, RSGIProtocolError)
+_CLIENT_LEFT: tuple[type[BaseException], ...] = (RSGIProtocolClosed, RSGIProtocolError)
 
 #: Says "change nothing that exists": Granian configures logging anew with each server, closing all handlers there are.
 _KEEP_LOGGING = {
@@ -41,13 +42,61 @@ class _Scheduler(CallbackScheduler):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, site: Site, *_: Any) -> None:
         super().__init__()
-        bring = Driver(loop, site.enter).bring
+        bring = Driver(loop, site.enter, loop.call_soon_threadsafe).bring
         self._schedule_fn = lambda watcher: bring(_answer(site, watcher))
+
+
+class _Headers(Mapping[str, str]):
+    """RSGI's headers as a mapping, without copying them: most are never looked at."""
+
+    __slots__ = ("_inner",)
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The first value of a header."""
+        return self._inner.get(name, default)
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a header, in order."""
+        return [value for key, value in self._inner.items() if key == name]
+
+    def __getitem__(self, name: str) -> str:
+        value: str | None = self._inner.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self._inner.items()))
+
+    def __len__(self) -> int:
+        return len(dict(self._inner.items()))
+
+    def __bool__(self) -> bool:
+        return True  # without looking: there is always a Host, and nothing depends on it
+
+
+class _Scope:
+    """RSGI's scope with these headers."""
+
+    __slots__ = ("client", "headers", "http_version", "method", "path", "query_string")
+
+    def __init__(self, scope: Any) -> None:
+        self.client: str = scope.client
+        self.headers = _Headers(scope.headers)
+        self.http_version: str = scope.http_version
+        self.method: str = scope.method
+        self.path: str = scope.path
+        self.query_string: str = scope.query_string
 
 
 async def _answer(site: Site, watcher: Any) -> None:
     try:
-        await site(watcher.scope, watcher.proto)
+        await site(_Scope(watcher.scope), watcher.proto)
+    except BrokenOff:
+        watcher.done()  # there is no way to tell it that the connection should be cut
     except BaseException as e:
         watcher.err(e)
     else:
@@ -84,8 +133,9 @@ class _Server(embed.Server):
 class Running:
     """A Granian server on a listening socket."""
 
-    def __init__(self, site: Site, sock: socket.socket, listener: Listener, tls: TLS | None) -> None:
+    def __init__(self, site: Site, sock: socket.socket, listener: Listener, tls: TLS) -> None:
         self.site = site
+        site.closed = _CLIENT_LEFT
         self._server = _Server(site, sock, **_options(listener, tls))
         self._task: asyncio.Task[None] | None = None
 
@@ -111,8 +161,8 @@ class Running:
             self._task.cancel()
 
 
-def _options(listener: Listener, tls: TLS | None) -> dict[str, Any]:
-    options: dict[str, Any] = {
+def _options(listener: Listener, tls: TLS) -> dict[str, Any]:
+    return {
         "websockets": False,
         "backlog": BACKLOG,
         "backpressure": most_connections(),
@@ -126,11 +176,7 @@ def _options(listener: Listener, tls: TLS | None) -> dict[str, Any]:
         "http2_settings": HTTP2Settings(
             keep_alive_interval=20_000, max_concurrent_streams=256, max_headers_size=MAX_HEAD
         ),
+        "ssl_cert": tls.cert,
+        "ssl_key": tls.key,
+        "ssl_protocol_min": _VERSIONS[tls.min_version],
     }
-    if tls is not None:
-        options |= {
-            "ssl_cert": tls.cert,
-            "ssl_key": tls.key,
-            "ssl_protocol_min": _VERSIONS[tls.min_version],
-        }
-    return options

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from strongroom.api.messages import Operation, Request, Response
 from strongroom.errors import BadRequest, InternalError, RequestError, Unavailable
 from strongroom.server.answer import Answer, Elsewhere
 from strongroom.server.flights import Flights
-from strongroom.server.http import WRITES, Rules, begin, check_size, finish, new_request_id
+from strongroom.server.http import WRITES, HeaderMap, Rules, begin, check_size, finish, new_request_id
 from strongroom.server.render import Renderer
 from strongroom.turns import driven, own_task
 
@@ -31,6 +31,10 @@ Shown = tuple[bytes, ...] | None
 
 class ClientLeft(Exception):
     """A connection ended, or its client stopped speaking HTTP, before the request was done."""
+
+
+class BrokenOff(Exception):
+    """An answer cannot be finished; what of it has been sent must not look whole."""
 
 
 class Origins(Protocol):
@@ -51,7 +55,10 @@ class Scope(Protocol):
     method: str
     path: str
     query_string: str
-    headers: Any
+
+    @property
+    def headers(self) -> HeaderMap:
+        """By lower-case name."""
 
 
 class Wire(Protocol):
@@ -73,44 +80,9 @@ class Wire(Protocol):
         """Answer in chunks."""
 
 
-class WireHeaders(Mapping[str, str]):
-    """RSGI's headers as a mapping, without copying them: most are never looked at."""
-
-    __slots__ = ("_inner",)
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The first value of a header."""
-        return self._inner.get(name, default)
-
-    def all(self, name: str) -> list[str]:
-        """Every value of a header, in order."""
-        return [value for key, value in self._inner.items() if key == name]
-
-    def __getitem__(self, name: str) -> str:
-        value: str | None = self._inner.get(name)
-        if value is None:
-            raise KeyError(name)
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(dict(self._inner.items()))
-
-    def __len__(self) -> int:
-        return len(dict(self._inner.items()))
-
-    def __bool__(self) -> bool:
-        return True  # without looking: there is always a Host, and nothing depends on it
-
-
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What all listeners share. `closed` are what the HTTP server raises when a client has left.
-
-    `origins` gives who judges web origins at the moment, None while nobody does.
-    """
+    """What all listeners share. `origins` gives who judges web origins at the moment, None while nobody does."""
 
     handle: Handle
     streams: Streams
@@ -119,7 +91,6 @@ class Service:
     pages: Pages | None = None
     watch: Watch | None = None
     origins: Callable[[], Origins | None] | None = None
-    closed: tuple[type[BaseException], ...] = ()
 
 
 class Site:
@@ -129,6 +100,8 @@ class Site:
         self, service: Service, rules: Rules, renderer: Renderer, limit: float, *, certificates: Shown = None
     ) -> None:
         self._service, self._rules, self._renderer, self._limit = service, rules, renderer, limit
+        #: What the HTTP server raises when a client has left.
+        self.closed: tuple[type[BaseException], ...] = (ClientLeft,)
         #: What clients show where the HTTP server does not say.
         self._certificates = certificates
         #: Set when another server takes over: connections are then closed after their answer.
@@ -186,12 +159,11 @@ class Site:
                 page = await service.pages(scope.method, scope.path)
                 if page is not None:
                     return self._renderer.dress(page)
-            headers = WireHeaders(scope.headers)
             request = begin(
                 scope.method,
                 scope.path,
                 scope.query_string,
-                headers,
+                scope.headers,
                 scope.client,
                 self._rules,
                 request_id=request_id,
@@ -236,7 +208,7 @@ class Site:
             if announced <= LARGE:
                 try:
                     body = await wire()
-                except self._service.closed:
+                except self.closed:
                     raise _cut_short() from None
                 check_size(len(body), self._rules)
                 return body
@@ -256,7 +228,7 @@ class Site:
         try:
             async for chunk in wire:
                 yield bytes(chunk)
-        except self._service.closed:
+        except self.closed:
             raise _cut_short() from None
 
     def _send(self, wire: Wire, answer: Answer, request_id: str) -> None:
@@ -267,7 +239,7 @@ class Site:
                 wire.response_bytes(answer.status, headers, answer.body)
             else:
                 wire.response_empty(answer.status, headers)
-        except self._service.closed:
+        except self.closed:
             self._service.log.debug("request %s: the client left before its answer", request_id)
 
     async def _stream(self, wire: Wire, answer: Answer, request_id: str) -> None:
@@ -280,10 +252,11 @@ class Site:
             transport = wire.response_stream(answer.status, headers)
             async for chunk in body:
                 await transport.send_bytes(chunk)
-        except self._service.closed:
+        except self.closed:
             self._service.log.debug("request %s: the client left during its answer", request_id)
         except Exception as e:
             self._service.log.error("request %s: the answer broke off", request_id, exc_info=e)
+            raise BrokenOff from None
 
 
 def _task() -> asyncio.Task[None]:

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strongroom.server.listeners import MAX_HEADERS
-from strongroom.server.own.connection import HIGH, Connection
-from strongroom.server.own.scope import BadTarget, Headers, Request
+from strongroom.server.own.connection import Connection
+from strongroom.server.own.heads import Headers, Refused, Request, read_block, read_line
 from strongroom.server.own.server import Times
-from strongroom.server.site import ClientLeft
+from strongroom.server.own.wire import HIGH
+from strongroom.server.site import BrokenOff, ClientLeft
 
 
 class Transport:
@@ -52,7 +53,7 @@ class Server:
     """What a connection needs of its server; the site says which body it got."""
 
     times = Times(header=10, idle=300)
-    stopping = False
+    stopping = secured = False
 
     def __init__(self, *, reads: bool = True) -> None:
         self.seen: list[tuple[str, str, bytes | None]] = []
@@ -160,8 +161,8 @@ PIECES = st.sampled_from(
 @settings(max_examples=400, deadline=None)
 def test_whatever_comes_is_answered_in_http_or_the_connection_ends(parts: list[bytes], reads: bool) -> None:
     transport = speak(*parts, server=Server(reads=reads))
-    answered = transport.written.replace(b"HTTP/1.1 100 \r\n\r\n", b"")
-    assert not answered or answered.startswith((b"HTTP/1.1 200 \r\n", b"HTTP/1.1 400 \r\n", b"HTTP/1.1 431 \r\n"))
+    answered = transport.written.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"")
+    assert not answered or answered.startswith((b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 400 Bad Request\r\n"))
     assert b"HTTP/1.1 5" not in answered
 
 
@@ -243,6 +244,12 @@ def test_as_many_headers_as_are_allowed() -> None:
     assert speak(GET[:-2] + lines + b"A: b\r\n\r\n").written.startswith(b"HTTP/1.1 431")
 
 
+def asked(target: bytes) -> Request:
+    line = b"GET %s HTTP/1.1" % target
+    method, text, version = read_line(line, len(line))
+    return Request(method, text, version, read_block("1.1", b"Host: a\r\n"), "127.0.0.1:1")
+
+
 @pytest.mark.parametrize(
     ("target", "path", "query"),
     [
@@ -257,17 +264,89 @@ def test_as_many_headers_as_are_allowed() -> None:
     ],
 )
 def test_targets(target: bytes, path: str, query: str) -> None:
-    request = Request(h11.Request(method="GET", target=target, headers=[("Host", "a")]), "127.0.0.1:1")
+    request = asked(target)
     assert (request.path, request.query_string) == (path, query)
 
 
 @pytest.mark.parametrize("target", [b"v1/a", b"a:1", b"ftp://a/b", b"http:///v1", b"http://[/v1", b"?a"])
 def test_targets_that_are_none(target: bytes) -> None:
-    with pytest.raises(BadTarget):
-        Request(h11.Request(method="GET", target=target, headers=[("Host", "a")]), "")
+    with pytest.raises(Refused):
+        asked(target)
 
 
 def test_of_a_repeated_header_the_first_is_meant() -> None:
-    headers = Headers([(b"a", b"1"), (b"b", b"\xe9"), (b"a", b"2")])
+    headers = Headers([("a", "1"), ("b", "é"), ("a", "2")])
     assert (headers.get("a"), headers.get("b"), headers.get("c", "-")) == ("1", "é", "-")
-    assert list(headers.items()) == [("a", "1"), ("b", "é"), ("a", "2")]
+    assert headers.all("a") == ["1", "2"]
+
+
+def spoken_to(site: Any, request: bytes = GET) -> Transport:
+    """What comes of one request to this site."""
+    server = Server()
+    server.site = site  # type: ignore[method-assign]
+    return speak(request, server=server)
+
+
+def streamed(*chunks: bytes, headers: tuple[tuple[str, str], ...] = (), then: type[Exception] | None = None) -> Any:
+    async def site(request: Any, wire: Any, shown: Any) -> None:
+        transport = wire.response_stream(200, list(headers))
+        for chunk in chunks:
+            await transport.send_bytes(chunk)
+        if then is not None:
+            raise then
+
+    return site
+
+
+def test_a_stream_is_sent_in_chunks_and_to_older_clients_until_the_end() -> None:
+    newer = spoken_to(streamed(b"ab", b"", b"c"))
+    assert newer.written.endswith(b"\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n")
+    assert not newer.is_closing()
+    older = spoken_to(streamed(b"ab", b"c"), b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    assert older.written.endswith(b"\r\n\r\nabc")
+    assert older.closed
+
+
+def test_an_answer_that_breaks_off_does_not_look_whole() -> None:
+    for then in (BrokenOff, ClientLeft):
+        transport = spoken_to(streamed(b"ab", then=then))
+        assert transport.written.endswith(b"2\r\nab\r\n")
+        assert transport.aborted
+    assert spoken_to(streamed(b"ab", headers=(("content-length", "3"),))).aborted
+
+
+@pytest.mark.parametrize("value", ["a\r\nx: y", "a\nx", "a\0"])
+def test_no_header_breaks_out_of_its_line(value: str) -> None:
+    async def site(request: Any, wire: Any, shown: Any) -> None:
+        with pytest.raises(ValueError, match="line break"):
+            wire.response_bytes(200, [("location", value)], b"")
+        wire.response_bytes(204, [("x", "y")], b"")
+
+    written = spoken_to(site).written
+    assert written.startswith(b"HTTP/1.1 204 No Content\r\nx: y\r\ndate: ")
+    assert b"content-length" not in written
+
+
+def test_an_older_client_that_asks_for_it_keeps_its_connection() -> None:
+    transport = speak(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", b"GET /2 HTTP/1.0\r\n\r\n")
+    assert transport.written.count(b"HTTP/1.1 200 OK") == 2
+    assert transport.written.count(b"connection: keep-alive") == 1
+    assert transport.closed
+
+
+@pytest.mark.parametrize(("sent", "answers"), [(GET, [200]), (POST[:-2], [400]), (GET[:-2], []), (b"", [])])
+def test_who_has_no_more_to_say_gets_the_answer_to_what_was_asked(sent: bytes, answers: list[int]) -> None:
+    async def main() -> None:
+        server, transport = Server(), Transport()
+        connection = Connection(server)  # type: ignore[arg-type]
+        connection.connection_made(transport)  # type: ignore[arg-type]
+        if sent:
+            connection.data_received(sent)
+        assert connection.eof_received() is bool(answers)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert statuses(transport.written, ["GET"] * len(answers)) == answers
+        assert transport.closed is bool(answers)  # the loop closes the others
+        assert not answers or b"connection: close" in transport.written
+
+    asyncio.run(main())

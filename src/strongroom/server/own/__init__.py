@@ -1,7 +1,8 @@
-"""Our own HTTP/1.1 server, for TLS listeners that ask clients for certificates or choose versions and cipher suites.
+"""Our own HTTP/1.1 server, for all listeners without TLS, and for those with TLS that Granian has no settings for.
 
-Granian, which is faster, can do none of that. Both call the same `Site`, so nothing behind it notices. TLS is
-Python's, the protocol is h11's; what is here are the limits: of sizes, of times, of connections.
+It runs in the loop's thread: a request is not handed from one thread to another and back, which costs more than to read
+it. The parser is llhttp, TLS is Python's; what is here are the rules around them, and the limits of sizes, of times, of
+connections.
 """
 
 from __future__ import annotations

@@ -54,15 +54,17 @@ class Times:
 class Running:
     """A server on a listening socket."""
 
-    def __init__(self, site: Site, sock: socket.socket, listener: Listener, context: ssl.SSLContext) -> None:
+    def __init__(self, site: Site, sock: socket.socket, listener: Listener, context: ssl.SSLContext | None) -> None:
         self.site = site
+        #: Whether it speaks TLS.
+        self.secured = context is not None
         self.times = Times.of(listener)
         self.stopping = False
         self._listening = sock
         self._context = context
         self._most = most_connections()
         self._loop = asyncio.get_running_loop()
-        self.bring = Driver(self._loop, site.enter).bring
+        self.bring = Driver(self._loop, site.enter, self._loop.call_soon).bring
         self._sock: socket.socket | None = None
         self._accepting = False
         self._greeting: set[asyncio.Task[None]] = set()
@@ -143,7 +145,10 @@ class Running:
         self._one_less()
 
     async def _greet(self, sock: socket.socket, client: str) -> None:
-        """Do the TLS handshake with a client, if that is what it came for."""
+        """Begin a connection: after the TLS handshake where there is one, if that is what the client came for."""
+        if self._context is None:
+            await self._loop.connect_accepted_socket(lambda: Connection(self), sock)
+            return
         greeted = Greeted(sock)
         try:
             async with asyncio.timeout(self.times.header):
