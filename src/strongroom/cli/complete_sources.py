@@ -205,7 +205,7 @@ _KEEPS_DATA = frozenset({"write", "patch", "login", "kv put", "kv patch"})
 _ARGUMENTS: dict[tuple[str, int], Callable[[Run, str], Words]] = {
     **{(name, 0): _paths for name in ("read", "write", "patch", "delete", "list", "path-help")},
     **{(f"kv {name}", 0): _keys for name in ("get", "put", "patch", "delete", "undelete", "destroy", "rollback")},
-    **{(f"kv {name}", 0): _keys for name in ("list", "find", "tree", "diff", "export", "import")},
+    **{(f"kv {name}", 0): _keys for name in ("list", "find", "tree", "stale", "diff", "export", "import")},
     **{(f"kv metadata {name}", 0): _keys for name in ("get", "put", "patch", "delete")},
     **{(f"kv {name}", -1): _keys for name in ("mv", "cp")},
     ("kv import", 1): _files,
