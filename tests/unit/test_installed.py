@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import sys
 from collections.abc import Iterator
@@ -147,6 +148,21 @@ def test_a_packages_engine_is_mounted_served_and_shown_as_what_it_is(package: Pa
         assert auth.display_name.endswith("acme")
 
     served(scenario)
+
+
+def test_the_audit_log_has_the_packages_version(package: Package, tmp_path: Path) -> None:
+    package.offer(engines={"acme": "acme_plugins:engine"})
+    log = tmp_path / "audit.log"
+
+    async def scenario(server: WholeServer) -> None:
+        ok(await server.write("sys/mounts/mine", type="acme"))
+        ok(await server.write("sys/audit/file", type="file", options={"file_path": str(log)}))
+        ok(await server.read("mine/who"))
+
+    served(scenario)
+    asked, answered = [json.loads(line) for line in log.read_text().splitlines()][-2:]
+    assert asked["request"]["mount_running_version"] == "v1.2.3"
+    assert answered["response"]["mount_running_plugin_version"] == "v1.2.3"
 
 
 def test_our_database_plugins_have_no_package() -> None:

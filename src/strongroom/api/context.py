@@ -49,6 +49,10 @@ class MountInfo:
     default_lease_ttl: int = 2764800
     max_lease_ttl: int = 2764800
     token_type: str = "default-service"  # noqa: S105 - a kind, not a secret
+    #: The version of the Python package that its type comes from; "" for what is built in.
+    version: str = ""
+    #: The headers, in lower case, that its engine may see.
+    request_headers: frozenset[str] = frozenset()
 
 
 class IdentityVars(Protocol):
@@ -146,6 +150,14 @@ class Context:
         self._lock = lock
         self._decide = decide
         self._host = host
+
+    def header(self, name: str) -> str | None:
+        """A header of the request, if its mount lets that through (`passthrough_request_headers`), else None.
+
+        An engine looks at no other: `request.headers` is the server's own.
+        """
+        name = name.lower()
+        return self.request.headers.get(name) if name in self.mount.request_headers else None
 
     def warn(self, text: str) -> None:
         """Add a warning to the answer."""

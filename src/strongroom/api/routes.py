@@ -139,6 +139,10 @@ def _regex(pattern: str) -> str:
 Routes = list[Route]
 
 
+def _nobody(arguments: Any) -> str:
+    return ""
+
+
 class Engine(Generic[C]):
     """A kind of mount: its routes and what it does when mounted, renewed, revoked or upgraded."""
 
@@ -165,13 +169,18 @@ class Engine(Generic[C]):
         #: The role that a login names, for limits by role: called with the path below the mount.
         self.role_of: Callable[[C, str], Awaitable[str]] | None = None
         #: The name that the arguments of a login claim, as it is counted for lockouts; "" for none.
-        self.login_name: Callable[[Any], str] = lambda _: ""
+        self.login_name: Callable[[Any], str] = _nobody
         #: Explains why a login fails.
         self.doctor: Callable[[C, Evidence, Findings], Awaitable[None]] | None = None
         #: Names that are the same to a login become the same text.
         self.fold_alias: Callable[[str], str] = str
         #: The message of a 404 for a path without a route; None for the usual one.
         self.unknown_path: Callable[[str, Operation], Exception] | None = None
+
+    @property
+    def counts_logins(self) -> bool:
+        """Whether names are locked out here after failed logins."""
+        return self.login_name is not _nobody
 
     def _declare(
         self,

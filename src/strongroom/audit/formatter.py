@@ -329,10 +329,11 @@ def _place(block: RequestBlock | ResponseBlock, mount: MountInfo | None) -> None
     block.mount_point = mount.path
     block.mount_type = mount.type
     block.mount_accessor = mount.accessor
+    version = mount.version or BUILTIN_VERSION
     if isinstance(block, ResponseBlock):
-        block.mount_running_plugin_version = BUILTIN_VERSION
+        block.mount_running_plugin_version = version
     else:
-        block.mount_running_version = BUILTIN_VERSION
+        block.mount_running_version = version
     block.mount_class = "auth" if mount.kind == "auth" else "secret"
 
 

@@ -116,6 +116,9 @@ class Mount:
             default_lease_ttl=min(self.default_ttl, max_ttl),
             max_lease_ttl=max_ttl,
             token_type=entry.config.token_type or "default-service",
+            version=backend.version,
+            # The caller's token is for nobody.
+            request_headers=frozenset(map(str.lower, entry.config.passthrough_request_headers)) - {"x-vault-token"},
         )
         self.non_hmac_request = frozenset(entry.config.audit_non_hmac_request_keys)
         self.non_hmac_response = frozenset(entry.config.audit_non_hmac_response_keys)

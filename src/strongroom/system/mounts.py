@@ -227,14 +227,14 @@ async def _tune(ctx: SystemContext, args: TuneArgs, family: Family) -> None:
 
 
 def _check_auth_only(mount: Mount, given: dict[str, Any]) -> None:
-    """Refuse what only auth methods have that issue tokens for logins."""
+    """Refuse what only auth methods have, or only some of them."""
     auth = mount.path.startswith(AUTH)
     if "token_type" in given:
         if not auth:
             raise BadRequest("'token_type' can only be modified on auth mounts")
         if not mount.backend.mountable:
             raise BadRequest("'token_type' cannot be set for 'token' or 'ns_token' auth mounts")
-    if given.get("user_lockout_config") and not (auth and mount.backend.mountable):
+    if given.get("user_lockout_config") and not (auth and mount.engine.counts_logins):
         raise BadRequest(f'tuning of user lockout configuration for auth type "{mount.entry.type}" not allowed')
 
 

@@ -200,6 +200,7 @@ def engine_of(server: Callable[[], Probe]) -> Engine[Context]:
 
     _add_leases(engine, server)
     _add_answers(engine)
+    _add_headers(engine)
     return engine
 
 
@@ -261,11 +262,6 @@ def _add_answers(engine: Engine[Context]) -> None:
         """Outside the envelope."""
         return Response(bare={"bare": SECRET, "count": 3})
 
-    @engine.read("headed")
-    async def headed(ctx: Context) -> Any:
-        """With headers."""
-        return Response(data={"headed": True}, headers={"X-One": "1", "Set-Cookie": SECRET})
-
     @engine.write("seldom/{name}", effectless=True)
     async def seldom(ctx: Context, args: PutArgs) -> Any:
         """Store something, if it is not empty."""
@@ -276,6 +272,20 @@ def _add_answers(engine: Engine[Context]) -> None:
     @engine.read("nothing")
     async def nothing(ctx: Context) -> None:
         """Nothing."""
+
+
+def _add_headers(engine: Engine[Context]) -> None:
+    """Endpoints that set and see headers."""
+
+    @engine.read("headed")
+    async def headed(ctx: Context) -> Any:
+        """With headers."""
+        return Response(data={"headed": True}, headers={"X-One": "1", "Set-Cookie": SECRET})
+
+    @engine.read("seen")
+    async def seen(ctx: Context) -> Any:
+        """The headers that can be seen."""
+        return {name: ctx.header(name) for name in ("X-One", "authorization", "X-Vault-Token")}
 
 
 def own_of(server: Callable[[], Probe]) -> Engine[SystemContext]:

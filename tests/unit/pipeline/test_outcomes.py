@@ -510,6 +510,26 @@ def test_an_engine_sets_the_headers_that_its_mount_was_tuned_to_allow(allowed: l
     played(scenario)
 
 
+@pytest.mark.parametrize(
+    ("let_through", "seen"),
+    [
+        ([], (None, None, None)),
+        (["x-ONE"], ("1", None, None)),
+        (["X-One", "Authorization", "X-Vault-Token"], ("1", "Basic x", None)),
+    ],
+)
+def test_an_engine_sees_the_headers_that_its_mount_was_tuned_to_let_through(
+    let_through: list[str], seen: tuple[str | None, ...]
+) -> None:
+    async def scenario(server: Probe) -> None:
+        ok(await server.write("sys/mounts/probe/tune", passthrough_request_headers=let_through))
+        asked = request("probe/seen", Operation.READ)
+        asked.headers = {"x-one": "1", "authorization": "Basic x", "x-vault-token": "root"}
+        assert tuple(data(await handle(server.core, asked)).values()) == seen
+
+    played(scenario)
+
+
 def test_parameters_that_nobody_knows_are_named_within_bounds() -> None:
     async def scenario(server: Probe) -> None:
         answer = ok(await server.write("probe/put/a", value="x", fail="tell", zz=1, aa=2))

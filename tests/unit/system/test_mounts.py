@@ -226,11 +226,13 @@ def test_the_version_that_is_built_in_can_be_named() -> None:
         ("login", {"token_type": SECRET}, "invalid value for 'token_type'"),
         ("token", {"token_type": "batch"}, "'token_type' cannot be set for 'token' or 'ns_token' auth mounts"),
         ("token", {"user_lockout_config": {"lockout_threshold": 1}}, 'for auth type "token" not allowed'),
+        ("jwt", {"user_lockout_config": {"lockout_threshold": 1}}, 'for auth type "jwt" not allowed'),
     ],
 )
 def test_auth_methods_that_cannot_be_tuned_so(path: str, body: dict[str, Any], text: str) -> None:
     async def scenario(server: WholeServer) -> None:
         ok(await server.write("sys/auth/login", type="userpass"))
+        ok(await server.write("sys/auth/jwt", type="jwt"))
         before = data(await server.read(f"sys/auth/{path}/tune"))
         name, words = refused(await server.write(f"sys/auth/{path}/tune", **body))
         assert (name, SECRET in words) == ("BadRequest", False)
