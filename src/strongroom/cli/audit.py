@@ -82,13 +82,29 @@ recorded on at least one device.
                 output=(),
             ),
             Command(
-                "disable", "Disable an audit device", _disable, usage="[options] PATH", arity=exactly(1), output=()
+                "disable",
+                "Disable an audit device",
+                _disable,
+                usage="[options] PATH",
+                about="""
+Takes an audit device away. What it has written stays; what its entries hash cannot
+be compared any more once it is enabled anew.
+
+    $ {prog} audit disable file
+""",
+                arity=exactly(1),
+                output=(),
             ),
             Command(
                 "list",
                 "List enabled audit devices",
                 _list,
                 usage="[options]",
+                about="""
+Lists the audit devices. The exit code is 2 if there are none.
+
+    $ {prog} audit list -detailed
+""",
                 output=("detailed", "format"),
             ),
         ),

@@ -182,6 +182,11 @@ Disables the auth method at a path. All tokens it gave out are revoked.
                 "Print the server's help for an auth method",
                 _help,
                 usage="[options] PATH",
+                about="""
+Prints what the server says about the paths of an enabled auth method.
+
+    $ {prog} auth help userpass
+""",
                 arity=exactly(1),
                 output=(),
             ),
@@ -190,6 +195,11 @@ Disables the auth method at a path. All tokens it gave out are revoked.
                 "List enabled auth methods",
                 _list,
                 usage="[options]",
+                about="""
+Lists the auth methods that are enabled, by their paths.
+
+    $ {prog} auth list -detailed
+""",
                 output=("detailed", "format"),
             ),
             Command(
@@ -197,6 +207,12 @@ Disables the auth method at a path. All tokens it gave out are revoked.
                 "Move an auth method to a new path",
                 _move,
                 usage="[options] SOURCE DESTINATION",
+                about="""
+Moves an enabled auth method with all its roles and users. Tokens that it gave out
+are revoked: who logged in there logs in anew.
+
+    $ {prog} auth move userpass people
+""",
                 arity=exactly(2),
                 output=(),
             ),

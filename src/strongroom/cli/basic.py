@@ -246,6 +246,11 @@ Shows the server's own help for a mount or for one of its paths.
         "Print which versions the server has run",
         _version_history,
         usage="[options]",
+        about="""
+Prints which versions have run on the server's storage, and since when.
+
+    $ {prog} version-history
+""",
         arity=ANY,
     ),
 )

@@ -139,7 +139,19 @@ COMMANDS: tuple[Command | Group, ...] = (
         "ctx",
         "Choose between several servers",
         (
-            Command("list", "List the contexts", _list, usage="[options]", http=False),
+            Command(
+                "list",
+                "List the contexts",
+                _list,
+                usage="[options]",
+                about="""
+Lists the contexts: their addresses, whether a token is kept for them, and which is
+in use. Tokens are not shown.
+
+    $ {prog} ctx list
+""",
+                http=False,
+            ),
             Command(
                 "use",
                 "Use a context from now on",
@@ -156,7 +168,19 @@ command set STRONGROOM_CONTEXT instead.
                 http=False,
                 output=(),
             ),
-            Command("none", "Use no context", _none, usage="", http=False, output=()),
+            Command(
+                "none",
+                "Use no context",
+                _none,
+                usage="",
+                about="""
+Goes back to VAULT_ADDR and the token helper. The contexts stay.
+
+    $ {prog} ctx none
+""",
+                http=False,
+                output=(),
+            ),
             Command(
                 "set",
                 "Make or change a context",
@@ -181,6 +205,11 @@ Of the HTTP options it keeps -address, -ca-cert, -ca-path, -client-cert,
                 "Forget a context with its token",
                 _delete,
                 usage="NAME",
+                about="""
+Forgets a context. Its token is not revoked.
+
+    $ {prog} ctx delete dev
+""",
                 arity=exactly(1),
                 http=False,
                 output=(),

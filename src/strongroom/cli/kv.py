@@ -322,6 +322,11 @@ back. Version 1 of the engine deletes for good.
                 "Bring back deleted versions",
                 _undelete,
                 usage="[options] KEY",
+                about="""
+Brings back versions that were deleted. Those that were destroyed are gone.
+
+    $ {prog} kv undelete -versions=3 secret/app
+""",
                 flags=(_MOUNT, _VERSIONS),
                 arity=exactly(1),
                 output=("field", "format"),
@@ -331,6 +336,11 @@ back. Version 1 of the engine deletes for good.
                 "Remove versions for good",
                 _destroy,
                 usage="[options] KEY",
+                about="""
+Removes the values of versions from the storage. Nothing brings them back.
+
+    $ {prog} kv destroy -versions=1,2 secret/app
+""",
                 flags=(_MOUNT, _VERSIONS),
                 arity=exactly(1),
                 output=("field", "format"),
@@ -353,6 +363,12 @@ Writes the data of an old version as a new one.
                 "List the keys below a path",
                 _list,
                 usage="[options] PATH",
+                about="""
+Lists the keys below a path; those that end in a slash are folders. "{prog} kv
+find" and "{prog} kv tree" go into these, too.
+
+    $ {prog} kv list secret/team
+""",
                 flags=(_MOUNT,),
                 arity=ANY,
                 output=("detailed", "format"),
@@ -363,6 +379,12 @@ Writes the data of an old version as a new one.
                 "Make a version 1 engine keep versions",
                 _enable_versioning,
                 usage="[options] MOUNT",
+                about="""
+Turns a version 1 engine into one of version 2. Each secret becomes its own version
+1; the engine answers again when all are. There is no way back.
+
+    $ {prog} kv enable-versioning kv
+""",
                 arity=exactly(1),
             ),
             *EXTRAS,

@@ -64,6 +64,13 @@ The exit code is 2 if there are none, or if a folder may not be listed.
         "Show what is below a path as a tree",
         deferred("kv_tree", "tree"),
         usage="[options] PATH",
+        about="""
+Shows the keys below a path, folders and what is in them. It asks page by page, so
+that it does not matter how many there are.
+
+    $ {prog} kv tree secret
+    $ {prog} kv tree -depth=1 -format=json secret/team
+""",
         flags=(_MOUNT, Flag("depth", "How many levels to show; 0 for all.", "int")),
         arity=Arity(0, 1, "1"),
     ),

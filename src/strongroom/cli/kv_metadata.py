@@ -168,6 +168,11 @@ Changes only the settings and custom metadata that are given.
             "Delete a secret with all of its versions",
             _delete,
             usage="[options] KEY",
+            about="""
+Deletes a secret for good: all its versions and its settings.
+
+    $ {prog} kv metadata delete secret/app
+""",
             flags=(_MOUNT,),
             arity=exactly(1),
         ),

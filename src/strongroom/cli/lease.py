@@ -63,7 +63,18 @@ COMMANDS: tuple[Command | Group, ...] = (
         "lease",
         "Interact with leases",
         (
-            Command("lookup", "Look up a lease", _lookup, usage="[options] ID", arity=ANY),
+            Command(
+                "lookup",
+                "Look up a lease",
+                _lookup,
+                usage="[options] ID",
+                about="""
+Tells when a lease was made and renewed, and when it ends.
+
+    $ {prog} lease lookup database/creds/app/27e1b9a1-27b8-83d9-9fe0
+""",
+                arity=ANY,
+            ),
             Command(
                 "renew",
                 "Renew the lease of a secret",

@@ -266,19 +266,59 @@ better than an argument, which other users of the machine may see.
                 about="""
 Makes the server forget its keys at once: nothing can be read until it is
 unsealed again.
+
+    $ {prog} operator seal
 """,
                 output=(),
             ),
             REKEY,
             GENERATE_ROOT,
-            Command("rotate", "Rotate the encryption key", _rotate, usage="[options]"),
-            Command("key-status", "Print what is known of the encryption key", _key_status, usage="[options]"),
-            Command("members", "List the nodes of the cluster", _members, usage="[options]"),
+            Command(
+                "rotate",
+                "Rotate the encryption key",
+                _rotate,
+                usage="[options]",
+                about="""
+Makes a new key for what is written from now on. What is there stays readable, and
+nothing has to be unsealed. The unseal keys are those of before: see "{prog}
+operator rekey".
+
+    $ {prog} operator rotate
+""",
+            ),
+            Command(
+                "key-status",
+                "Print what is known of the encryption key",
+                _key_status,
+                usage="[options]",
+                about="""
+Prints which key is in use, since when, and how much was encrypted with it.
+
+    $ {prog} operator key-status
+""",
+            ),
+            Command(
+                "members",
+                "List the nodes of the cluster",
+                _members,
+                usage="[options]",
+                about="""
+Lists the nodes that share the storage, and which of them is active.
+
+    $ {prog} operator members
+""",
+            ),
             Command(
                 "step-down",
                 "Make the active node give up its lead",
                 _step_down,
                 usage="[options]",
+                about="""
+Makes the active node a standby, so that another takes over. A single node takes its
+lead again at once.
+
+    $ {prog} operator step-down
+""",
                 output=(),
             ),
             RAFT,

@@ -150,6 +150,12 @@ Saves and restores all of a server's data.
             "List the peers of the cluster",
             _list_peers,
             usage="[options]",
+            about="""
+Lists the peers of a raft cluster. Strongroom's storage has none; the exit code is
+then 2.
+
+    $ {prog} operator raft list-peers
+""",
             flags=(Flag("dr-token", "Token for operations on a replica for disasters; Strongroom has none."),),
         ),
     ),

@@ -112,6 +112,12 @@ COMMANDS: tuple[Command | Group, ...] = (
                 "List available plugins",
                 _list,
                 usage="[options] [TYPE]",
+                about="""
+Lists what can be mounted, all or one TYPE of it: auth, database or secret.
+
+    $ {prog} plugin list
+    $ {prog} plugin list -detailed secret
+""",
                 arity=between(0, 1),
                 output=("detailed", "format"),
             ),
@@ -120,6 +126,11 @@ COMMANDS: tuple[Command | Group, ...] = (
                 "Print information about a plugin",
                 _info,
                 usage="[options] TYPE NAME",
+                about="""
+Prints a plugin's version and whether it is built in.
+
+    $ {prog} plugin info secret kv
+""",
                 flags=(_VERSION,),
                 arity=exactly(2),
                 output=("field", "format"),
@@ -153,7 +164,12 @@ packages, which it finds when it starts.
                 "Forget a plugin that was registered",
                 _deregister,
                 usage="[options] TYPE NAME",
-                about="Forgets a plugin that was registered, which need not exist. Those that are built in stay.",
+                about="""
+Forgets a plugin that was registered, which need not exist. Those that are built in
+stay.
+
+    $ {prog} plugin deregister secret my-engine
+""",
                 flags=(_VERSION,),
                 arity=exactly(2),
                 output=(),

@@ -124,9 +124,25 @@ replaced.
                 "Print a policy",
                 _read,
                 usage="[options] NAME",
+                about="""
+Prints a policy as it was written.
+
+    $ {prog} policy read app
+    $ {prog} policy read app > app.hcl
+""",
                 arity=exactly(1),
             ),
-            Command("list", "List the policies", _list, usage="[options]"),
+            Command(
+                "list",
+                "List the policies",
+                _list,
+                usage="[options]",
+                about="""
+Lists the names of all policies.
+
+    $ {prog} policy list
+""",
+            ),
             Command(
                 "delete",
                 "Delete a policy by name",
@@ -135,6 +151,8 @@ replaced.
                 about="""
 Deletes a policy. Tokens that have it lose its rights at once; root and default
 cannot be deleted.
+
+    $ {prog} policy delete app
 """,
                 arity=exactly(1),
                 output=(),
@@ -147,6 +165,8 @@ cannot be deleted.
                 about="""
 Formats a policy file in place, after checking that it is one. Nothing is sent
 to a server.
+
+    $ {prog} policy fmt app.hcl
 """,
                 arity=exactly(1),
                 http=False,

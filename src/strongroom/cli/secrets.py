@@ -101,6 +101,11 @@ as irrevocable, for somebody to look after, and the engine is let go:
                 "List enabled secrets engines",
                 _list,
                 usage="[options]",
+                about="""
+Lists the secrets engines that are enabled, by their paths.
+
+    $ {prog} secrets list -detailed
+""",
                 output=("detailed", "format"),
             ),
             Command(

@@ -130,6 +130,8 @@ COMMANDS: tuple[Command | Group, ...] = (
         about="""
 Prints the state of the server, sealed or not.
 
+    $ {prog} status
+
 The exit code tells it too:
 
     0    unsealed

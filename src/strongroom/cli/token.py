@@ -197,7 +197,12 @@ policies.
                 "Display information about a token",
                 _lookup,
                 usage="[options] [TOKEN | ACCESSOR]",
-                about="Shows what the server knows of a token; without an argument of the one in use.",
+                about="""
+Shows what the server knows of a token; without an argument of the one in use.
+
+    $ {prog} token lookup
+    $ {prog} token lookup -accessor 8609694a-cdbc-db9b-d345-e782dbb562ed
+""",
                 flags=(_ACCESSOR,),
                 arity=ANY,
             ),
@@ -206,7 +211,12 @@ policies.
                 "Renew a token",
                 _renew,
                 usage="[options] [TOKEN | ACCESSOR]",
-                about="Prolongs a token's life; without an argument that of the one in use.",
+                about="""
+Prolongs a token's life; without an argument that of the one in use.
+
+    $ {prog} token renew
+    $ {prog} token renew -increment=8h hvs.CAESIA
+""",
                 flags=(
                     _ACCESSOR,
                     Flag(
@@ -240,7 +250,11 @@ Revokes a token with its children and all of their leases.
                 "Print capabilities of a token on a path",
                 _capabilities,
                 usage="[options] [TOKEN] PATH",
-                about="Shows what a token, or the one in use, may do with a path.",
+                about="""
+Shows what a token, or the one in use, may do with a path.
+
+    $ {prog} token capabilities secret/data/app
+""",
                 arity=between(1, 2),
             ),
         ),

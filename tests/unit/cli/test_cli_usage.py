@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+
 import pytest
 from tests.unit.cli.cli_fakes import FakeServer, Vault
 
-from strongroom.cli import catalog
+from strongroom.cli import catalog, flags
 from strongroom.cli.command import Command, Group
 
 LATE = "Command flags must be provided before positional arguments. The following arguments will not be parsed as flags"
@@ -135,6 +138,28 @@ def test_every_command_is_declared_whole(vault: Vault, path: list[str], command:
         names = [name for flag in command.all_flags() for name in (flag.name, *flag.aliases)]
         assert len(names) == len(set(names))
         assert all(flag.help.endswith((".", "hidden", ")")) for flag in command.all_flags())
+
+
+def _examples() -> list[tuple[str, str]]:
+    """The command lines that help shows, each with its command, and without what a shell makes of it."""
+    lines = [(" ".join(path), line) for path, one in _everything() for line in one.about.splitlines()]
+    prompt = "    $ {prog} "
+    return [(of, re.split(r" [|<>] ", line.removeprefix(prompt))[0]) for of, line in lines if line.startswith(prompt)]
+
+
+@pytest.mark.parametrize("line", sorted({line for _, line in _examples()}))
+def test_examples_are_right(line: str) -> None:
+    _, command, rest = catalog.find(shlex.split(line))
+    assert isinstance(command, Command)
+    _, arguments = flags.parse(command.all_flags(), rest, anywhere=command.flags_anywhere)
+    command.arity.check(len(arguments))
+    assert "--" in rest or not flags.misplaced(arguments)
+
+
+def test_every_command_shows_an_example() -> None:
+    shown = {of for of, _ in _examples()}
+    commands = {" ".join(path) for path, one in _everything() if isinstance(one, Command)}
+    assert commands <= shown
 
 
 def test_help_names_the_program_that_was_called(vault: Vault) -> None:
