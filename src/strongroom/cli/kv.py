@@ -11,12 +11,11 @@ from strongroom.cli.data import mount_path, parse_words
 from strongroom.cli.flags import Flag
 from strongroom.cli.kv_extras import EXTRAS
 from strongroom.cli.kv_metadata import METADATA
-from strongroom.cli.kv_paths import Place, locate, locate_versioned, nothing_near, versions_of
+from strongroom.cli.kv_paths import MOUNT, Place, locate, locate_versioned, nothing_near, versions_of
 from strongroom.cli.run import Run
 from strongroom.client.errors import ClientError, ResponseError
 from strongroom.client.secret import Secret
 
-_MOUNT = Flag("mount", "Path of the KV engine; then the argument is only the key below it.")
 _CAS = Flag("cas", "Write only if this is the current version; 0 only if there is none yet.", "int")
 _VERSIONS = Flag("versions", "Version number; may be given several times, or with commas.", "list")
 
@@ -260,7 +259,7 @@ Reads a secret, by default its newest version.
     $ {prog} kv get -version=1 secret/app
     $ {prog} kv get -field=password secret/app
 """,
-                flags=(_MOUNT, Flag("version", "Version to read; 0 is the newest.", "int")),
+                flags=(MOUNT, Flag("version", "Version to read; 0 is the newest.", "int")),
                 arity=exactly(1),
                 output=("field", "format"),
             ),
@@ -278,7 +277,7 @@ those that are not given.
     $ echo $PASSWORD | {prog} kv put secret/app password=-
     $ {prog} kv put -cas=1 secret/app user=bob
 """,
-                flags=(_MOUNT, _CAS),
+                flags=(MOUNT, _CAS),
                 arity=at_least(1, ">1"),
                 output=("field", "format"),
             ),
@@ -293,7 +292,7 @@ Writes a new version of a secret that differs only in the keys given.
     $ {prog} kv patch secret/app password=@password.txt
 """,
                 flags=(
-                    _MOUNT,
+                    MOUNT,
                     _CAS,
                     Flag("remove-data", "Key to remove; may be given several times, or with commas.", "list"),
                     Flag("method", 'patch, or rw to read and write; by default "rw" only where "patch" may not.'),
@@ -313,7 +312,7 @@ back. Version 1 of the engine deletes for good.
     $ {prog} kv delete secret/app
     $ {prog} kv delete -versions=3,4 secret/app
 """,
-                flags=(_MOUNT, _VERSIONS),
+                flags=(MOUNT, _VERSIONS),
                 arity=exactly(1),
                 output=("field", "format"),
             ),
@@ -327,7 +326,7 @@ Brings back versions that were deleted. Those that were destroyed are gone.
 
     $ {prog} kv undelete -versions=3 secret/app
 """,
-                flags=(_MOUNT, _VERSIONS),
+                flags=(MOUNT, _VERSIONS),
                 arity=exactly(1),
                 output=("field", "format"),
             ),
@@ -341,7 +340,7 @@ Removes the values of versions from the storage. Nothing brings them back.
 
     $ {prog} kv destroy -versions=1,2 secret/app
 """,
-                flags=(_MOUNT, _VERSIONS),
+                flags=(MOUNT, _VERSIONS),
                 arity=exactly(1),
                 output=("field", "format"),
             ),
@@ -355,7 +354,7 @@ Writes the data of an old version as a new one.
 
     $ {prog} kv rollback -version=2 secret/app
 """,
-                flags=(_MOUNT, Flag("version", "Version to go back to.", "int")),
+                flags=(MOUNT, Flag("version", "Version to go back to.", "int")),
                 arity=ANY,
             ),
             Command(
@@ -369,7 +368,7 @@ find" and "{prog} kv tree" go into these, too.
 
     $ {prog} kv list secret/team
 """,
-                flags=(_MOUNT,),
+                flags=(MOUNT,),
                 arity=ANY,
                 output=("detailed", "format"),
             ),

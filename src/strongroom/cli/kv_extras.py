@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from strongroom.cli.command import Arity, Command, between, deferred, exactly
+from strongroom.cli.command import Arity, Command, deferred, exactly
 from strongroom.cli.flags import Flag
+from strongroom.cli.kv_paths import MOUNT
 
-_MOUNT = Flag("mount", "Path of the KV engine; then the argument is only the key below it.")
 _RIGHTS = """
 It takes the rights to do the same by hand: the source's "read" (to move it also
 "delete") on data and metadata, and "create" at the destination; and "update" on
@@ -26,7 +26,7 @@ folder. There must be nothing at the destination yet.
     $ {{prog}} kv mv secret/app secret/old/app
     $ {{prog}} kv mv secret/app secret/old/
 {_RIGHTS}""",
-        flags=(_MOUNT,),
+        flags=(MOUNT,),
         arity=exactly(2),
     ),
     Command(
@@ -40,7 +40,7 @@ one step: nothing of it leaves the server.
 
     $ {{prog}} kv cp secret/app secret/staging/app
 {_RIGHTS}""",
-        flags=(_MOUNT,),
+        flags=(MOUNT,),
         arity=exactly(2),
     ),
     Command(
@@ -56,7 +56,7 @@ Prints the path of every secret below a path, one a line, as they are found.
 
 The exit code is 2 if there are none, or if a folder may not be listed.
 """,
-        flags=(_MOUNT, Flag("name", "Only those whose last part matches, with * and ?.")),
+        flags=(MOUNT, Flag("name", "Only those whose last part matches, with * and ?.")),
         arity=Arity(0, 1, "1"),
     ),
     Command(
@@ -71,7 +71,7 @@ that it does not matter how many there are.
     $ {prog} kv tree secret
     $ {prog} kv tree -depth=1 -format=json secret/team
 """,
-        flags=(_MOUNT, Flag("depth", "How many levels to show; 0 for all.", "int")),
+        flags=(MOUNT, Flag("depth", "How many levels to show; 0 for all.", "int")),
         arity=Arity(0, 1, "1"),
     ),
     Command(
@@ -92,7 +92,7 @@ to "list" on the mount's "stale/" and "metadata/" and to "read" the metadata; wh
 may not look at is named on stderr, and the exit code is then 2.
 """,
         flags=(
-            _MOUNT,
+            MOUNT,
             Flag("unused", "Only those not read for so long, such as 90d or 12h.", "duration", default="90d"),
         ),
         arity=exactly(1),
@@ -110,7 +110,7 @@ versions of a secret, by default the last two.
     $ {prog} kv diff -version=1 -version=4 -values secret/app
 """,
         flags=(
-            _MOUNT,
+            MOUNT,
             Flag("values", "Show the values too.", "bool"),
             Flag("version", "A version; give two, the older one first.", "list"),
         ),
@@ -129,7 +129,7 @@ Prints the keys and values of a secret, and nothing else: as a .env file, or wit
     $ {prog} kv export -format=json -recursive secret/team > team.json
 """,
         flags=(
-            _MOUNT,
+            MOUNT,
             Flag("recursive", "All secrets below the path, as an object of objects.", "bool"),
             Flag("version", "Version to print; 0 is the newest.", "int"),
         ),
@@ -149,12 +149,12 @@ file's name says what it is, else -as does.
     $ sops -d app.yaml | {prog} kv import -as=yaml secret/app -
 """,
         flags=(
-            _MOUNT,
+            MOUNT,
             Flag("as", "What the file is: env, json or yaml."),
             Flag("cas", "Write only if this is the current version; 0 only if there is none yet.", "int"),
             Flag("new", "Write only what is not there yet; the same as -cas=0 for each.", "bool"),
             Flag("recursive", "The file holds an object for each secret, by its path below KEY.", "bool"),
         ),
-        arity=between(2, 2)._replace(expected="2"),
+        arity=exactly(2),
     ),
 )

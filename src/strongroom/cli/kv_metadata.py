@@ -8,12 +8,11 @@ from strongroom.cli import output
 from strongroom.cli.command import Command, Group, Refused, at_least, exactly
 from strongroom.cli.data import without_format
 from strongroom.cli.flags import Flag, FlagError, Values, by_name
-from strongroom.cli.kv_paths import locate_versioned, nothing_near
+from strongroom.cli.kv_paths import MOUNT, locate_versioned, nothing_near
 from strongroom.cli.run import Run
 from strongroom.client.durations import go_duration
 
 _REFUSAL = "Metadata not supported on KV Version 1"
-_MOUNT = Flag("mount", "Path of the KV engine; then the argument is only the key below it.")
 _SETTINGS = (
     Flag("cas-required", "Whether writes must name the current version with -cas.", "bool"),
     Flag("custom-metadata", "Own note as key=value; may be given several times.", "map"),
@@ -131,7 +130,7 @@ by whom. The accessor is hashed, as in the audit log.
 
     $ {prog} kv metadata get secret/app
 """,
-            flags=(_MOUNT,),
+            flags=(MOUNT,),
             arity=exactly(1),
             output=("field", "format"),
         ),
@@ -147,7 +146,7 @@ that is given replaces all there was.
     $ {prog} kv metadata put -max-versions=5 secret/app
     $ {prog} kv metadata put secret/app max-versions=5 cas-required=false
 """,
-            flags=(_MOUNT, *_SETTINGS),
+            flags=(MOUNT, *_SETTINGS),
             arity=at_least(1),
         ),
         Command(
@@ -160,7 +159,7 @@ Changes only the settings and custom metadata that are given.
 
     $ {prog} kv metadata patch -custom-metadata=owner=ops secret/app
 """,
-            flags=(_MOUNT, *_SETTINGS, _REMOVE),
+            flags=(MOUNT, *_SETTINGS, _REMOVE),
             arity=at_least(1),
         ),
         Command(
@@ -173,7 +172,7 @@ Deletes a secret for good: all its versions and its settings.
 
     $ {prog} kv metadata delete secret/app
 """,
-            flags=(_MOUNT,),
+            flags=(MOUNT,),
             arity=exactly(1),
         ),
     ),

@@ -7,8 +7,12 @@ from typing import NamedTuple
 from strongroom.cli.basic import nothing_at
 from strongroom.cli.command import Refused
 from strongroom.cli.data import clean_path, mount_path
+from strongroom.cli.flags import Flag
 from strongroom.cli.run import Run
 from strongroom.client.errors import ClientError, ResponseError
+
+#: The flag of every command that names a key.
+MOUNT = Flag("mount", "Path of the KV engine; then the argument is only the key below it.")
 
 
 class Place(NamedTuple):
