@@ -98,6 +98,35 @@ def test_kv_get_imports_only_what_it_needs(server: FakeServer, tmp_path: Path) -
     check(modules(done), KV_GET)
 
 
+#: Loads main, runs it, and tells the most memory that the process has held, in bytes.
+PEAK = """
+import sys
+sys.argv[:] = sys.argv[1:]
+from strongroom.cli.main import main
+code = main()
+with open("/proc/self/status") as file:
+    peak = next(line.split()[1] for line in file if line.startswith("VmHWM:"))
+print(int(peak) * 1024, file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="a process cannot tell its memory here")
+@pytest.mark.parametrize("format_name", ["table", "json", "yaml"])
+def test_a_very_long_list_is_held_little_more_than_once(server: FakeServer, tmp_path: Path, format_name: str) -> None:
+    def peak(count: int) -> int:
+        answer = json.dumps({"data": {"keys": [f"key-{n:06}" for n in range(count)]}}).encode()
+        server.answers["GET /v1/a?list=true"] = (200, answer)
+        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "VAULT_ADDR": server.address, "VAULT_TOKEN": "t"}
+        words = [sys.executable, "-c", PEAK, "vault", "list", f"-format={format_name}", "a"]
+        done = subprocess.run(words, capture_output=True, text=True, env=env, check=True, timeout=60)
+        assert done.stdout.count("key-") == count
+        return int(done.stderr)
+
+    # The answer with its names takes 14 bytes for each, the names themselves 60 beside it.
+    assert peak(100_000) - peak(1) < 100_000 * 110
+
+
 def test_a_reader_that_stops_reading_is_no_error(server: FakeServer, tmp_path: Path) -> None:
     server.answers["GET /v1/a?list=true"] = (200, {"data": {"keys": [f"key-{n}" for n in range(100_000)]}})
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "VAULT_ADDR": server.address, "VAULT_TOKEN": "t"}
