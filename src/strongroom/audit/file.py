@@ -64,7 +64,7 @@ class FileDevice(Device):
     - On the loop itself, when the file is on a local disk and no other device is enabled: into the page cache that is
       about a microsecond. Should the disk hang, nothing could be answered anyway before it goes on.
     - On a thread that the loop waits for, for `slow_seconds` at most, when the disk is local and other devices could go
-      on alone. That costs some ten microseconds a turn, and no disk holds up the loop for longer.
+      on alone. That costs tens of microseconds a turn, and no disk holds up the loop for longer.
     - On the thread, with a deadline, while the loop does other things: everything that is known to stand still (a pipe,
       a terminal, a network mount), all that is done to a file beside appending, and a local disk after a slow write,
       until `retry_seconds` later it gets another chance. What comes meanwhile is written together next.
