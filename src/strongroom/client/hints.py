@@ -63,6 +63,8 @@ def _response_hint(error: ResponseError, settings: Settings) -> str:
         )
     if error.status == 400 and "not initialized" in texts:
         return 'Initialize the server once with "vault operator init".'
+    if error.status == 400 and (hint := _mount_hint(error, texts)):
+        return hint
     for text, hint in _CERTIFICATES.items():
         if text in texts:
             return _NOT_ASKED if settings.client_cert and settings.address.startswith("https:") else hint
@@ -76,6 +78,17 @@ def _response_hint(error: ResponseError, settings: Settings) -> str:
         return 'The server does not know this token: it expired, was revoked, or belongs elsewhere. See "vault login".'
     if error.status == 403 and "permission denied" in texts:
         return _not_allowed(error)
+    return ""
+
+
+def _mount_hint(error: ResponseError, texts: str) -> str:
+    """What there is, where a mount could not be made."""
+    half, kind = ("auth", "auth") if "/sys/auth/" in error.url else ("secrets", "secret")
+    if "path is already in use" in texts:
+        also = " A development server has KV version 2 at secret/ from its start." if " secret/" in texts else ""
+        return f'"vault {half} list" shows what is there.{also}'
+    if "plugin not found in the catalog" in texts and "/sys/" in error.url:
+        return f'"vault plugin list {kind}" shows what can be enabled.'
     return ""
 
 
