@@ -232,7 +232,8 @@ class Context:
         So a request pays for no write. Of one key the latest counts. A crash loses what waits, and when storage does
         not keep up, notes of further keys are dropped.
         """
-        self._the_host.note(key, note)
+        assert self._host is not None
+        self._host.note(key, note)
 
     def noted(self, key: Hashable) -> Any:
         """The note of a key that `settle` has not stored yet; None when there is none."""

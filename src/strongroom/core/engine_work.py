@@ -93,7 +93,7 @@ class EngineHost:
 
     def note(self, key: Hashable, note: Any) -> None:
         """Keep a note for the engine's `settle`."""
-        self._live.notes.add(self._mount, key, note)
+        self._live.notes.put((self._mount.entry.uuid, key), note)
 
     def noted(self, key: Hashable) -> Any:
         """The note of a key that is not stored yet."""

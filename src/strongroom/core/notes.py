@@ -36,17 +36,15 @@ class Notes(Gatherer[tuple[str, Hashable], Any]):
     def __init__(self, live: Live) -> None:
         super().__init__("notes of engines", lambda _, later: later, MOST_PENDING, CHUNK)
         self._live = live
+        #: Keeps a note under such a key; of one key the latest counts. This is on the way of every read. Without room
+        #: it is dropped: storage does not keep up, and what comes again is noted later.
+        self.put = self._notes.put
         #: The engines that have been asked once, by their mounts' UUIDs: another may take over when a mount is tuned.
         self._begun: dict[str, object] = {}
 
     async def load(self) -> None:
         """Begin to write."""
         self._live.tasks.every(TASK, FLUSH_SECONDS, self.run, jitter=0.0, first=FLUSH_SECONDS)
-
-    def add(self, mount: Mount, key: Hashable, note: Any) -> None:
-        """Keep a note of a mount's engine; of one key the latest counts."""
-        # Without room it is dropped: storage does not keep up, and what comes again is noted later.
-        self._notes.put((mount.entry.uuid, key), note)
 
     def get(self, mount: Mount, key: Hashable) -> Any:
         """The note of a key that is not stored yet; None when there is none."""

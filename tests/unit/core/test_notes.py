@@ -11,6 +11,7 @@ import pytest
 
 from strongroom.clock import ManualClock
 from strongroom.core import notes as module
+from strongroom.core.engine_work import EngineHost
 from strongroom.core.notes import Notes
 from strongroom.core.scheduler import Scheduler
 from strongroom.errors import CorruptEntry, NoRoute, StorageError
@@ -49,6 +50,9 @@ class World:
         self.tasks = Scheduler(self, 1)  # type: ignore[arg-type]
         self.notes = Notes(self)  # type: ignore[arg-type]
 
+    def note(self, mount: Any, key: Any, note: Any) -> None:
+        EngineHost(self, mount, None, None).note(key, note)  # type: ignore[arg-type]
+
     async def on_behalf(self, mount: Any, action: Callable[[Any], Awaitable[Any]]) -> Any:
         return await action(mount)
 
@@ -62,7 +66,7 @@ def test_each_engine_gets_its_own_notes_the_latest_of_each_key() -> None:
 
     async def scenario(world: World) -> None:
         for number, (where, key) in enumerate([(a, "x"), (b, "x"), (a, "y"), (a, "x")]):
-            world.notes.add(where, key, number)
+            world.note(where, key, number)
         assert (world.notes.get(a, "x"), world.notes.get(b, "y")) == (3, None)
         await world.notes.flush()
         assert (a.engine.settled, b.engine.settled) == ([{"x": 3, "y": 2}], [{"x": 1}])
@@ -88,12 +92,12 @@ def test_without_storage_notes_wait_and_are_joined_with_later_ones() -> None:
     a = mount("a")
 
     async def scenario(world: World) -> None:
-        world.notes.add(a, "x", 1)
-        world.notes.add(a, "y", 1)
+        world.note(a, "x", 1)
+        world.note(a, "y", 1)
         a.engine.error = StorageError("full")
         with pytest.raises(StorageError):
             await world.notes.flush()
-        world.notes.add(a, "x", 2)
+        world.note(a, "x", 2)
         await world.notes.stop()  # says so, and nothing more
         a.engine.error = None
         await world.notes.flush()
@@ -108,8 +112,8 @@ def test_what_would_fail_again_holds_up_nobody_else(error: Exception, caplog: py
 
     async def scenario(world: World) -> None:
         a.engine.error = error
-        world.notes.add(a, "x", 1)
-        world.notes.add(b, "x", 2)
+        world.note(a, "x", 1)
+        world.note(b, "x", 2)
         await world.notes.flush()
         assert b.engine.settled == [{"x": 2}]
         a.engine.error = None
@@ -124,7 +128,7 @@ def test_notes_of_an_unmounted_engine_are_dropped() -> None:
     a = mount("a")
 
     async def scenario(world: World) -> None:
-        world.notes.add(a, "x", 1)
+        world.note(a, "x", 1)
         world.mounts.clear()
         await world.notes.run()
         assert (a.engine.settled, world.notes.get(a, "x")) == ([], None)
@@ -141,8 +145,8 @@ def test_there_is_a_bound_to_what_waits_and_to_a_round(monkeypatch: pytest.Monke
     async def scenario(world: World) -> None:
         await world.notes.run()
         for key in range(6):
-            world.notes.add(a, key, "note")
-        world.notes.add(a, 0, "later")
+            world.note(a, key, "note")
+        world.note(a, 0, "later")
         await world.notes.run()
         assert a.engine.settled[1:] == [{0: "later"}, {1: "note"}]
         await world.notes.stop()  # all that is left
