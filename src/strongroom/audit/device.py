@@ -49,8 +49,10 @@ class Device(ABC):
     """
 
     type: ClassVar[str]
+    #: Seconds: who takes longer for a write is not waited for by the event loop.
+    slow_seconds: ClassVar[float] = 0.1
     #: Whether several lines can be handed over as one.
-    joins: ClassVar[bool] = False
+    joins: bool = False
 
     def __init__(self, path: str, salt: str, options: Mapping[str, str]) -> None:
         #: Where it is enabled; ends in "/".

@@ -13,18 +13,17 @@ import os
 import re
 import stat
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
 from strongroom.api.aside import LARGE
+from strongroom.audit.batches import Batches
 from strongroom.audit.device import Device, go_quote, reason_of, refuse
 from strongroom.audit.disks import remote
-from strongroom.audit.pump import Job, Pump
+from strongroom.audit.pump import Pump
 from strongroom.audit.rotation import Rotation, beginning
-from strongroom.turns import Joint
 
 log = logging.getLogger("strongroom.audit")
 
@@ -41,33 +40,19 @@ def parse_mode(text: str) -> int:
     return mode & 0o7777
 
 
-class _Turn:
-    """The lines of one turn of the event loop, which are written together."""
-
-    __slots__ = ("job", "joint", "lines", "problem", "written")
-
-    def __init__(self, flush: Callable[[], None]) -> None:
-        self.lines: list[bytes] = []
-        self.joint = Joint(flush)
-        #: The thread's work on them, where it was not done at once.
-        self.job: Job | None = None
-        self.written = False
-        self.problem: Exception | None = None
-
-
 class FileDevice(Device):
     """Appends lines to a file.
 
     Those of one turn of the event loop are written together, since giving up the interpreter's lock costs more than a
-    write. There are three ways of writing, by what can stand still and whom that would hold up:
+    write. How, depends on what can stand still and whom that would hold up (`Batches`):
 
     - On the loop itself, when the file is on a local disk and no other device is enabled: into the page cache that is
       about a microsecond. Should the disk hang, nothing could be answered anyway before it goes on.
     - On a thread that the loop waits for, for `slow_seconds` at most, when the disk is local and other devices could go
-      on alone. That costs tens of microseconds a turn, and no disk holds up the loop for longer.
+      on alone.
     - On the thread, with a deadline, while the loop does other things: everything that is known to stand still (a pipe,
       a terminal, a network mount), all that is done to a file beside appending, and a local disk after a slow write,
-      until `retry_seconds` later it gets another chance. What comes meanwhile is written together next.
+      until `retry_seconds` later it gets another chance.
     """
 
     type = "file"
@@ -77,9 +62,7 @@ class FileDevice(Device):
     deadline: ClassVar[float] = 2.0
     #: Seconds between looks at whether somebody deleted the file.
     check_interval: ClassVar[float] = 1.0
-    #: A write on the event loop that takes as long, in seconds, is the last for `retry_seconds`; so long rests a
-    #: rotation that has failed, too.
-    slow_seconds: ClassVar[float] = 0.1
+    #: Seconds that a disk rests after a slow write, and a rotation that has failed.
     retry_seconds: ClassVar[float] = 60.0
 
     def __init__(self, path: str, salt: str, options: Mapping[str, str]) -> None:
@@ -95,10 +78,10 @@ class FileDevice(Device):
         self._fd = -1
         self._regular = False
         self._pump = Pump("audit-file", self.deadline)
+        self._batches = Batches(
+            self._pump, self._append, slow_seconds=self.slow_seconds, retry_seconds=self.retry_seconds
+        )
         self._closed = False
-        self._turn: _Turn | None = None
-        #: What waits for the thread.
-        self._queued: deque[_Turn] = deque()
         #: Whether the file ends in the middle of a line.
         self._torn = False
         #: The size of the file and when it began (Unix time), as far as we have written it.
@@ -106,8 +89,6 @@ class FileDevice(Device):
         self._began = 0.0
         self._next_check = 0.0
         self._next_rotation = 0.0
-        #: Until when (monotonic) lines are the thread's business.
-        self._slow_until = 0.0
 
     @property
     def target(self) -> str:
@@ -117,7 +98,7 @@ class FileDevice(Device):
     async def open(self) -> None:
         """Open the file; makes it and its directory where they are missing."""
         if self._place != "discard":
-            self._finish()
+            self._batches.finish()
             await self._pump.run(self._open)
 
     async def write(self, line: bytes) -> None:
@@ -128,40 +109,11 @@ class FileDevice(Device):
             raise OSError(errno.EBADF, "the device is closed")
         now = time.monotonic()
         if now >= self._next_check or len(line) > LARGE or self._to_rotate(len(line), now):
-            self._finish()
+            self._batches.finish()
             await self._pump.run(lambda: self._write(line))
             return
-        turn = self._turn
-        if turn is None:
-            turn = self._turn = _Turn(self._flush)
-        turn.lines.append(line)
-        await turn.joint
-        if turn.job is not None:
-            await self._pump.ended(turn.job)
-
-    def _flush(self) -> None:
-        """Write the lines of this turn. If that fails all of them count as lost, though some may be in the file."""
-        turn, self._turn = self._turn, None
-        assert turn is not None
-        began = time.monotonic()
-        # What the thread has begun it finishes first: file and position are never in two hands.
-        if self._pump.busy or began < self._slow_until:
-            self._pump.check()
-            self._queued.append(turn)
-            turn.job = self._pump.start(lambda: self._drain(turn))
-            return
-        data = _joined(turn.lines)
-        if self.alone:
-            self._append(data)
-        else:
-            turn.job = self._pump.finish(lambda: self._append(data), self.slow_seconds)
-        if time.monotonic() - began >= self.slow_seconds:
-            self._slow_until = began + self.retry_seconds
-
-    def _finish(self) -> None:
-        """Write what waits to be written, before anybody else does something to the file."""
-        if self._turn is not None:
-            self._turn.joint.finish()
+        self._batches.direct = self.alone
+        await self._batches.put(line)
 
     async def reopen(self) -> None:
         """Open the file by its name again, after it was moved away; the old one stays in use if that fails."""
@@ -170,7 +122,7 @@ class FileDevice(Device):
 
     async def close(self) -> None:
         """Close the file."""
-        self._finish()
+        self._batches.finish()
         self._closed = True
         self._pump.close(self._release)
         await super().close()
@@ -186,29 +138,13 @@ class FileDevice(Device):
 
     # -- On the thread, or with nothing left for it to do ------------------------------------------------------------
 
-    def _drain(self, turn: _Turn) -> None:
-        """Append the lines of a turn, and with them those of all turns that have come since."""
-        if not turn.written:
-            turns: list[_Turn] = []
-            while self._queued:
-                turns.append(self._queued.popleft())
-            problem: Exception | None = None
-            try:
-                self._append(_joined([line for each in turns for line in each.lines]))
-            except Exception as e:
-                problem = e
-            for each in turns:
-                each.written, each.problem = True, problem
-        if turn.problem is not None:
-            raise turn.problem
-
     def _write(self, line: bytes) -> None:
         """Do what there is to do to the file, and append a line."""
         if self._fd < 0 or self._deleted():
             self._open()
         elif self._to_rotate(len(line), time.monotonic()):
             self._rotate()
-        self._append(line)
+        self._append([line])
 
     def _rotate(self) -> None:
         """Begin a new file; where that fails the lines go on into the old one."""
@@ -223,9 +159,10 @@ class FileDevice(Device):
             log.error("audit device %s cannot rotate %s: %s", self.path, self._place, reason_of(e))
             self._next_rotation = time.monotonic() + self.retry_seconds
 
-    def _append(self, line: bytes) -> None:
+    def _append(self, lines: list[bytes]) -> None:
+        text = lines[0] if len(lines) == 1 else b"".join(lines)
         # What a full disk or a crash left of the line before gets its end here, so that this one stands by itself.
-        data = b"\n" + line if self._torn else line
+        data = b"\n" + text if self._torn else text
         done = 0
         try:
             # One call; a second only where the first wrote a part, as it does just before the disk is full.
@@ -263,7 +200,7 @@ class FileDevice(Device):
         self._size = about.st_size
         self._began = beginning(self._place) if self._rotation and about.st_size else time.time()
         self._next_check = time.monotonic() + self.check_interval
-        self._slow_until = 0.0 if self._regular and not remote(fd) else math.inf
+        self._batches.slow_until = 0.0 if self._regular and not remote(fd) else math.inf
 
     def _open_path(self) -> int:
         folder = Path(self._place).parent
@@ -287,10 +224,6 @@ class FileDevice(Device):
             os.close(fd)
             raise
         return fd
-
-
-def _joined(lines: list[bytes]) -> bytes:
-    return lines[0] if len(lines) == 1 else b"".join(lines)
 
 
 def _same(fd: int, place: Path) -> bool:

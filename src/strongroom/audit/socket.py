@@ -10,6 +10,7 @@ import socket
 from collections.abc import Mapping
 
 from strongroom.api.fields import Invalid, parse_duration
+from strongroom.audit.batches import Batches
 from strongroom.audit.device import Device, reason_of, refuse
 from strongroom.audit.pump import Pump
 
@@ -47,6 +48,8 @@ class SocketDevice(Device):
         self._socket: socket.socket | None = None
         # Connecting, and writing twice, each within the timeout.
         self._pump = Pump("audit-socket", 3 * self._timeout)
+        self._batches = Batches(self._pump, self._send, slow_seconds=self.slow_seconds, learns=True)
+        self.joins = self._type == socket.SOCK_STREAM
 
     @property
     def target(self) -> str:
@@ -58,29 +61,35 @@ class SocketDevice(Device):
 
     async def write(self, line: bytes) -> None:
         """Send a line."""
-        await self._pump.run(lambda: self._send(line))
+        await self._batches.put(line)
 
     async def reopen(self) -> None:
         """Connect anew with the next line."""
+        self._batches.finish()
         await self._pump.run(self._disconnect)
 
     async def close(self) -> None:
         """End the connection."""
+        self._batches.finish()
         self._pump.close(self._disconnect)
         await super().close()
 
-    def _send(self, line: bytes) -> None:
+    def _send(self, lines: list[bytes]) -> None:
+        # A datagram for each line; a stream does not tell them apart.
+        pieces = [b"".join(lines)] if self._type == socket.SOCK_STREAM else lines
         if self._socket is not None:
             try:
-                self._socket.sendall(line)
+                for piece in pieces:
+                    self._socket.sendall(piece)
             except OSError:
-                # What was sent of the line ends with the connection; it is sent whole on the next.
+                # What was sent of the lines ends with the connection; they are sent whole on the next.
                 self._disconnect()
             else:
                 return
         self._socket = self._connect()
         try:
-            self._socket.sendall(line)
+            for piece in pieces:
+                self._socket.sendall(piece)
         except OSError:
             self._disconnect()
             raise

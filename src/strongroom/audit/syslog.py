@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from strongroom.audit.batches import Batches
 from strongroom.audit.device import Device, reason_of, refuse
 from strongroom.audit.pump import Pump
 
@@ -43,6 +44,7 @@ class SyslogDevice(Device):
         self._tag = options.get("tag") or "vault"
         self._socket: socket.socket | None = None
         self._pump = Pump("audit-syslog", 2 * self.deadline)
+        self._batches = Batches(self._pump, self._send, slow_seconds=self.slow_seconds, learns=True)
 
     @property
     def target(self) -> str:
@@ -51,14 +53,14 @@ class SyslogDevice(Device):
 
     async def open(self) -> None:
         """Find the daemon."""
+        self._batches.finish()
         await self._pump.run(self._connect)
 
     async def write(self, line: bytes) -> None:
         """Send a line."""
         stamp = time.strftime("%b %e %H:%M:%S")
         head = f"<{self._priority}>{stamp} {self._tag}[{os.getpid()}]: "
-        message = head.encode() + line
-        await self._pump.run(lambda: self._send(message))
+        await self._batches.put(head.encode() + line)
 
     async def reopen(self) -> None:
         """Find the daemon anew."""
@@ -66,13 +68,15 @@ class SyslogDevice(Device):
 
     async def close(self) -> None:
         """Leave the daemon."""
+        self._batches.finish()
         self._pump.close(self._disconnect)
         await super().close()
 
-    def _send(self, message: bytes) -> None:
+    def _send(self, messages: list[bytes]) -> None:
         if self._socket is not None:
             try:
-                self._socket.sendall(message)
+                for message in messages:
+                    self._socket.sendall(message)
             except OSError:
                 # The daemon was restarted: its old socket is gone for good.
                 self._disconnect()
@@ -80,7 +84,8 @@ class SyslogDevice(Device):
                 return
         self._connect()
         assert self._socket is not None
-        self._socket.sendall(message)
+        for message in messages:
+            self._socket.sendall(message)
 
     def _connect(self) -> None:
         self._disconnect()

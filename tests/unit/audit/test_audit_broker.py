@@ -162,12 +162,12 @@ def test_times_have_nine_digits_and_follow_the_clock() -> None:
 def test_the_lines_of_a_turn_are_written_together(tmp_path: Any) -> None:
     from strongroom.audit.file import FileDevice
 
-    writes: list[bytes] = []
+    writes: list[list[bytes]] = []
 
     class Counted(FileDevice):
-        def _append(self, line: bytes) -> None:
-            writes.append(line)
-            super()._append(line)
+        def _append(self, lines: list[bytes]) -> None:
+            writes.append(lines)
+            super()._append(lines)
 
     async def scenario() -> None:
         device = Counted("file/", "salt", {"file_path": str(tmp_path / "a.log")})
@@ -177,8 +177,8 @@ def test_the_lines_of_a_turn_are_written_together(tmp_path: Any) -> None:
         await device.close()
 
     asyncio.run(scenario())
-    assert [len(each.splitlines()) for each in writes] == [5]
-    assert (tmp_path / "a.log").read_bytes() == writes[0]
+    assert [len(each) for each in writes] == [5]
+    assert (tmp_path / "a.log").read_bytes() == b"".join(writes[0])
 
 
 def test_all_of_a_turn_learn_that_their_lines_are_lost(tmp_path: Any) -> None:

@@ -369,7 +369,7 @@ def test_what_is_written_together_fails_together(folder: Path, monkeypatch: pyte
         gate.set()
         ended = await asyncio.gather(*tasks, return_exceptions=True)
         assert [str(each) for each in ended] == ["[Errno 28] No space left on device"] * 5
-        assert not made._queued
+        assert not made._batches._queued
         await made.close()
 
     asyncio.run(work())
@@ -387,7 +387,7 @@ def test_what_is_refused_does_not_pile_up(folder: Path, disk: Disk, monkeypatch:
         for _ in range(100):
             with pytest.raises(OSError, match=r"not written|still waiting"):
                 await made.write(b"line\n")
-        assert len(made._queued) <= 1
+        assert len(made._batches._queued) <= 1
         assert made._pump.busy == 1
         disk.gate.set()
         await idle(made)

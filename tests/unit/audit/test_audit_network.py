@@ -130,6 +130,48 @@ def test_a_udp_collector_gets_a_datagram_for_each_line() -> None:
         assert listener.recv(100) == b"one\n"
 
 
+@pytest.mark.parametrize("kind", ["udp4", "unixgram"])
+def test_lines_of_one_turn_are_datagrams_of_their_own(tmp_path: Path, kind: str) -> None:
+    family = socket.AF_INET if kind == "udp4" else socket.AF_UNIX
+    with listen(family, socket.SOCK_DGRAM, ("127.0.0.1", 0) if kind == "udp4" else str(tmp_path / "sink")) as listener:
+        name = listener.getsockname()
+        address = "{}:{}".format(*name) if kind == "udp4" else name
+        made = SocketDevice("s/", "salt", {"address": address, "socket_type": kind})
+
+        async def talk() -> None:
+            for turn in range(2):
+                await asyncio.gather(*(made.write(b"%d-%d\n" % (turn, n)) for n in range(3)))
+            await made.close()
+
+        asyncio.run(talk())
+        got = [listener.recv(100) for _ in range(6)]
+    assert got == [b"%d-%d\n" % (turn, n) for turn in range(2) for n in range(3)]
+
+
+def test_lines_of_one_turn_go_into_a_stream_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "collector")
+    sent: list[list[bytes]] = []
+
+    class Counted(SocketDevice):
+        def _send(self, lines: list[bytes]) -> None:
+            sent.append(lines)
+            super()._send(lines)
+
+    with listen(socket.AF_UNIX, socket.SOCK_STREAM, path) as listener:
+        made = Counted("s/", "salt", {"address": path, "socket_type": "unix"})
+
+        async def talk() -> None:
+            await asyncio.gather(*(made.write(b"%d\n" % n) for n in range(5)))
+            await made.close()
+
+        asyncio.run(talk())
+        peer, _ = listener.accept()
+        with peer:
+            assert peer.makefile("rb").read() == b"0\n1\n2\n3\n4\n"
+    assert [len(lines) for lines in sent] == [5]
+    assert made.joins
+
+
 def test_a_unix_collector_gets_the_lines_and_a_new_connection_after_reopening(tmp_path: Path) -> None:
     path = str(tmp_path / "collector")
     with listen(socket.AF_UNIX, socket.SOCK_STREAM, path) as listener:
