@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from strongroom.cli import flags
 from strongroom.cli.catalog import ABSENT, find, load, names
@@ -17,13 +18,24 @@ if TYPE_CHECKING:
 
 FORMATS = {"table": "table", "json": "json", "yaml": "yaml", "yml": "yaml", "raw": "raw", "pretty": "pretty"}
 _HELP = frozenset({"-h", "-help", "--help"})
+#: Errors of writing: a full disk, a quota, a limit, a broken disk.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 _VERSION = frozenset({"-v", "-version", "--version"})
 
 
 def main() -> int:
     """Run the command line of this process; returns the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    _open_streams()
+    try:
+        return _execute()
+    finally:
+        try:
+            sys.stderr.flush()
+        except OSError:
+            _write_no_more(sys.stderr)
+
+
+def _execute() -> int:
     env = os.environ
     ui = UI(sys.stdin, sys.stdout, sys.stderr, env)
     try:
@@ -32,16 +44,33 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader has enough. Nothing more may be written, not even by the interpreter on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more(sys.stdout)  # the reader has enough
         return 141
     except Exception as error:
         if env.get("STRONGROOM_DEBUG"):
             raise
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            _write_no_more(sys.stdout)
+            ui.error(f"Error writing the output: {(error.strerror or '').lower()}")
+            return 1
         # Only the kind of error: its text might hold a secret.
         ui.error(f"Internal error: {type(error).__name__}. Set STRONGROOM_DEBUG=1 to see where.")
         return 1
     return code
+
+
+def _open_streams() -> None:
+    """UTF-8 everywhere; a stream that was closed is one that holds nothing, lest a file or socket gets its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 (open to the end)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _write_no_more(stream: TextIO) -> None:
+    """Nothing may be written any more, not even by the interpreter on its way out."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def execute(words: list[str], ui: UI, env: Mapping[str, str], prog: str) -> int:

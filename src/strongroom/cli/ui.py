@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TextIO
 
 _RED, _YELLOW, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
@@ -36,7 +37,9 @@ class UI:
 
     def _err(self, text: str, colour: str) -> None:
         self.stdout.flush()  # keeps the order where both go to one file
-        self.stderr.write(f"{colour}{text}{_PLAIN}\n" if self._colour else f"{text}\n")
+        with suppress(OSError):  # whoever cannot be told finds the exit code
+            self.stderr.write(f"{colour}{text}{_PLAIN}\n" if self._colour else f"{text}\n")
+            self.stderr.flush()
 
     def read_stdin(self) -> str:
         """All of stdin as text, its newlines kept; raises `ValueError` when it is not UTF-8."""

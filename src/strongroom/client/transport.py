@@ -160,7 +160,14 @@ class Transport:
         try:
             proxied = self._connect(connection, address)
             # A proxy that does not tunnel wants the whole URL.
-            connection.request(method, where[1] if proxied else target, body, {"Host": address.authority, **headers})
+            try:
+                connection.request(
+                    method, where[1] if proxied else target, body, {"Host": address.authority, **headers}
+                )
+            except (BrokenPipeError, ConnectionResetError):
+                if body is None:
+                    raise
+                # Who refuses a body may answer before all of it is there.
             return Reply(connection, connection.getresponse(), where)
         except (OSError, http.client.HTTPException) as error:
             connection.close()

@@ -368,6 +368,29 @@ def test_a_download_that_breaks_off_is_an_error() -> None:
             client.download("x", io.BytesIO())
 
 
+class Breaking:
+    """A body whose connection breaks while it is sent."""
+
+    def read(self, _: int = -1) -> bytes:
+        raise BrokenPipeError
+
+    def seek(self, _: int) -> int:
+        return 0
+
+
+def test_an_answer_to_half_a_body_counts() -> None:
+    body = b'{"errors":["too large"]}'
+    with raw_server(b"HTTP/1.1 413 No\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)) as (port, _):
+        with pytest.raises(ResponseError) as caught:
+            Client(Settings(address=f"http://127.0.0.1:{port}")).upload("a", Breaking(), 1 << 20)
+        assert (caught.value.status, caught.value.errors) == (413, ["too large"])
+
+
+def test_without_one_it_is_a_broken_connection() -> None:
+    with raw_server(b"") as (port, _), pytest.raises(TransportError):
+        Client(Settings(address=f"http://127.0.0.1:{port}")).upload("a", Breaking(), 1 << 20)
+
+
 def test_errors_keep_status_and_texts(server: FakeServer) -> None:
     server.answers["GET /v1/a"] = (405, {"errors": ["one", "two"]})
     with pytest.raises(ResponseError) as caught:

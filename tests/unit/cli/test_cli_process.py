@@ -135,6 +135,40 @@ def test_a_reader_that_stops_reading_is_no_error(server: FakeServer, tmp_path: P
     assert (done.stdout, done.stderr) == ("Keys\n----\nkey-0\n", "")
 
 
+FULL = Path("/dev/full")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("version >&-", 0, ""),
+        ("version 2>&-", 0, "Vault v1.15"),
+        ("write a - <&-", 1, 'Failed to parse K=V data: invalid key/value pair "-": EOF\n'),
+        ("read none 2>&-", 2, ""),
+        pytest.param(
+            *("version >/dev/full", 1, "Error writing the output: no space left on device\n"),
+            marks=pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full"),
+        ),
+        pytest.param(
+            *("list a >/dev/full", 1, "Error writing the output: no space left on device\n"),
+            marks=pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full"),
+        ),
+        pytest.param(
+            *("read none 2>/dev/full", 2, ""),
+            marks=pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full"),
+        ),
+    ],
+)
+def test_streams_that_are_closed_or_full(server: FakeServer, tmp_path: Path, words: str, code: int, said: str) -> None:
+    server.answers["GET /v1/a?list=true"] = (200, {"data": {"keys": [f"key-{n}" for n in range(10_000)]}})
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "VAULT_ADDR": server.address, "VAULT_TOKEN": "t"}
+    script = f"exec {sys.executable} -m strongroom.cli.main {words}"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=env, check=False, timeout=60)
+    assert done.returncode == code
+    assert (done.stdout + done.stderr).startswith(said)
+    assert said or not done.stdout + done.stderr
+
+
 def test_an_interrupt_is_exit_code_130_without_a_word(tmp_path: Path) -> None:
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "VAULT_TOKEN": "t"}
     # Waits for stdin, having said so by reading it: the interrupt cannot come too early.
