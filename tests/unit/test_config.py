@@ -298,7 +298,7 @@ def test_unknown_keys_warn_with_place_and_suggestion(files: Files) -> None:
 SWITCH = "unauthenticated_pprof_access"
 PENDING: list[tuple[str, str, tuple[int, int]]] = [
     ("ui = true", "ui", (1, 1)),
-    ("\nintrospection_endpoint = true", "introspection_endpoint", (2, 1)),
+    ("\nui = true", "ui", (2, 1)),
     ('listener "unix" {\n address = "/s"\n http_read_timeout = "30s"\n}', "listener.unix.http_read_timeout", (3, 2)),
     (
         f'listener "unix" {{\n address = "/s"\n profiling {{\n  {SWITCH} = true\n }}\n}}',

@@ -209,7 +209,7 @@ class ServerConfig:
     log_requests_level: str = setting("text", "", "Log every request at this level.", choices=(*LOG_LEVELS, "off"))
     pid_file: str = setting("text", "", "A file to write the process id to.")
     raw_storage_endpoint: bool = setting("bool", False, "Serve sys/raw, the decrypted storage; for emergencies.")
-    introspection_endpoint: bool = setting("bool", False, "Serve sys/internal/inspect.", pending=True)
+    introspection_endpoint: bool = setting("bool", False, "Serve sys/internal/inspect: where mounts keep their data.")
     enable_response_header_hostname: bool = setting("bool", False, "Add the header X-Vault-Hostname to answers.")
     enable_response_header_raft_node_id: bool = setting("bool", False, "Add X-Vault-Raft-Node-ID.", inert=True)
     disable_printable_check: bool = setting("bool", False, "Allow unprintable characters in keys of secrets.")
