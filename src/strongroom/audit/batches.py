@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any
 
+from strongroom.api.aside import LARGE
 from strongroom.audit.pump import Job, Pump
 from strongroom.turns import Joint
 
@@ -43,8 +44,9 @@ class Batches:
 
     - On the loop itself, if `direct`.
     - On the pump's thread, while the loop waits for it, for `slow_seconds` at most. That costs tens of microseconds.
-    - On the thread with the pump's deadline, while the loop does other things: for `retry_seconds` after a slow write,
-      or with `learns` until a write has been quick again. What comes meanwhile is written together next.
+    - On the thread with the pump's deadline, while the loop does other things: what is large, and for `retry_seconds`
+      after a slow write, or with `learns` until a write has been quick again. What comes meanwhile is written together
+      next.
     """
 
     def __init__(
@@ -83,7 +85,8 @@ class Batches:
         assert batch is not None
         began = time.monotonic()
         # What the thread has begun it finishes first: nothing is ever written by two hands.
-        if self._pump.busy or began < self.slow_until:
+        large = not self.direct and sum(map(len, batch.lines)) > LARGE
+        if self._pump.busy or began < self.slow_until or large:
             self._pump.check()
             self._queued.append(batch)
             batch.job = self._pump.start(lambda: self._drain(batch))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from strongroom.api.aside import LARGE
 from strongroom.audit.batches import Batches
 from strongroom.audit.pump import Pump
 
@@ -118,6 +119,23 @@ def test_without_learning_only_a_slow_write_makes_the_thread_rest(direct: bool) 
 
     asyncio.run(work())
     assert [thread == threading.get_ident() for thread in target.threads] == [direct, direct, False]
+
+
+def test_the_loop_does_not_wait_for_what_is_large() -> None:
+    target = Target()
+    made, pump = batches(target)
+
+    async def work() -> None:
+        made.slow_until = 0.0
+        target.gate.clear()
+        writing = asyncio.ensure_future(put(made, b"x" * (LARGE + 1)))
+        while not target.threads:  # noqa: ASYNC110 - there is nothing to wait for but the thread
+            await asyncio.sleep(0)
+        target.gate.set()
+        await writing
+        pump.close(lambda: None)
+
+    asyncio.run(work())
 
 
 def test_who_is_cancelled_takes_nothing_from_the_others() -> None:
