@@ -121,21 +121,21 @@ def test_without_learning_only_a_slow_write_makes_the_thread_rest(direct: bool) 
     assert [thread == threading.get_ident() for thread in target.threads] == [direct, direct, False]
 
 
-def test_the_loop_does_not_wait_for_what_is_large() -> None:
-    target = Target()
+def test_the_loop_does_not_wait_for_what_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    target, waited = Target(), []
     made, pump = batches(target)
+    finish = pump.finish
+    monkeypatch.setattr(pump, "finish", lambda action, patience: waited.append(patience) or finish(action, patience))
 
     async def work() -> None:
         made.slow_until = 0.0
-        target.gate.clear()
-        writing = asyncio.ensure_future(put(made, b"x" * (LARGE + 1)))
-        while not target.threads:  # noqa: ASYNC110 - there is nothing to wait for but the thread
-            await asyncio.sleep(0)
-        target.gate.set()
-        await writing
+        for size in (LARGE + 1, LARGE):
+            await put(made, b"x" * size)
         pump.close(lambda: None)
 
     asyncio.run(work())
+    assert len(waited) == 1
+    assert len(target.writes) == 2
 
 
 def test_who_is_cancelled_takes_nothing_from_the_others() -> None:
