@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from tests.support.dev_server import running_server
 
+from strongroom.app.dev import dev_config
+from strongroom.errors import ConfigError
+
 
 def asked(address: str, path: str) -> Any:
     request = urllib.request.Request(f"{address}/v1/{path}", headers={"X-Vault-Token": "root"})
@@ -34,3 +37,18 @@ def test_one_can_be_left_for_init(tmp_path: Path) -> None:
     with running_server("dev", tmp_path, env, "-dev-skip-init") as address:
         assert asked(address, "sys/init") == {"initialized": False}
         assert not (tmp_path / ".vault-token").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "full"),
+    [("", "127.0.0.1:8200"), ("0.0.0.0", "0.0.0.0:8200"), (":8300", "0.0.0.0:8300"), ("::1", "[::1]:8200")],
+)
+def test_an_address_needs_no_port(address: str, full: str) -> None:
+    (listener,) = dev_config(address, "").listeners
+    assert (listener.address, f":{listener.port}") == (full, full[full.rindex(":") :])
+
+
+@pytest.mark.parametrize("address", ["host:port", "a b", "127.0.0.1:70000", "http://x"])
+def test_what_is_no_address_is_named(address: str) -> None:
+    with pytest.raises(ConfigError, match="is no address to listen on"):
+        dev_config(address, "")

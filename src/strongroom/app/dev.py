@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from strongroom.config import Listener, ServerConfig, StorageConfig
+from strongroom.config import Listener, ServerConfig, StorageConfig, host_port
 from strongroom.core.core import Core
 from strongroom.core.mounts import new_entry
 from strongroom.errors import ConfigError, RequestError
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 KEYS: Final = "dev-keys.json"
 DEV_CA_FILE: Final = "vault-ca.pem"
-DEFAULT_ADDRESS: Final = "127.0.0.1:8200"
+DEFAULT_PORT: Final = 8200
+DEFAULT_ADDRESS: Final = f"127.0.0.1:{DEFAULT_PORT}"
 #: What a dev server has mounted from the start.
 SECRET: Final = {"path": "secret/", "type_": "kv", "kind": "secret", "description": "key/value secret storage"}
 
@@ -44,9 +45,12 @@ class DevKeys(msgspec.Struct, frozen=True):
 
 
 def dev_config(address: str, folder: str, certificates: Files | None = None) -> ServerConfig:
-    """The configuration that `-dev` stands for; with certificates it speaks TLS."""
+    """The configuration that `-dev` stands for; with certificates it speaks TLS. Raises `ConfigError`."""
+    full = host_port(address or DEFAULT_ADDRESS, DEFAULT_PORT)
+    if not full:
+        raise ConfigError(f'"{address[:64]}" is no address to listen on', fix=f'Write it such as "{DEFAULT_ADDRESS}"')
     storage = StorageConfig(type="sqlite", settings={"path": folder + "/"}) if folder else StorageConfig()
-    listener = Listener(address=address or DEFAULT_ADDRESS, tls_disable=True, unauthenticated_metrics_access=True)
+    listener = Listener(address=full, tls_disable=True, unauthenticated_metrics_access=True)
     if certificates is not None:
         files = {"tls_cert_file": str(certificates.cert), "tls_key_file": str(certificates.key)}
         listener = replace(listener, tls_disable=False, **files)  # type: ignore[arg-type]  # names of text settings

@@ -68,7 +68,9 @@ def run_server(
 
             folder = dev_tls_cert_dir or stack.enter_context(TemporaryDirectory(prefix="strongroom-tls-"))
             try:
-                certificates = make(Path(folder), dev_listen_address.rpartition(":")[0], dev_tls_names)
+                certificates = make(
+                    Path(folder), dev_listen_address.rpartition(":")[0] or dev_listen_address, dev_tls_names
+                )
             except OSError as e:
                 _say(f"Error: cannot write certificates to {folder}: {(e.strerror or 'it failed').lower()}")
                 return 1

@@ -52,8 +52,11 @@ def _why(error: Exception, file: str) -> str:
     """What is wrong with which file: OpenSSL does not say which it was."""
     if not isinstance(error, OSError):
         return str(error)
+    # An error of OpenSSL's has a line of Python's source in its text, and at best a reason.
+    what = (error.reason or "no PEM") if isinstance(error, ssl.SSLError) else str(error.strerror or error)
+    what = what.lower().replace("_", " ")
     where = str(error.filename or file)
-    return f"{where}: {error.strerror or error}" if where else str(error)
+    return f"{where}: {what}" if where else what
 
 
 def describe(error: Exception) -> tuple[str, str]:

@@ -4,6 +4,7 @@
 """
 
 from strongroom.config.backends import SEALS, SERVICE_REGISTRATIONS, STORAGES, Backend
+from strongroom.config.checks import host_port
 from strongroom.config.load import PENDING_BLOCKS, SECTIONS, load, load_storages
 from strongroom.config.sanitize import sanitized
 from strongroom.config.schema import (
@@ -34,6 +35,7 @@ __all__ = [
     "StorageConfig",
     "Telemetry",
     "UserLockout",
+    "host_port",
     "load",
     "load_storages",
     "sanitized",

@@ -69,7 +69,7 @@ class _Checked:
 
     def address(self, name: str, port: int) -> str:
         text: str = getattr(self._listener, name)
-        full = _host_port(text, port) if text else ""
+        full = host_port(text, port) if text else ""
         if text and not full:
             fix = 'Write it such as "127.0.0.1:8200" or "[::]:8200"'
             raise self.error(name, f'"{text[:64]}" is no address', fix)
@@ -104,7 +104,7 @@ class _Checked:
             raise self.error("x_forwarded_for_hop_skips", "is negative", "Write 0 or more")
 
 
-def _host_port(text: str, default: int) -> str:
+def host_port(text: str, default: int) -> str:
     """`host:port`, completed with the default port; empty for what is neither."""
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
