@@ -31,8 +31,6 @@ def _get(run: Run) -> int:
         secret = run.client.read(path)
     if secret is None:
         raise nothing_near(run, place, path)
-    if run.field:
-        return output.show_fields(run, secret)
     if not run.table or secret.wrap_info is not None:
         return output.show_secret(run, secret)
     data = _readable(dict(secret.data or {}))
@@ -132,7 +130,6 @@ by whom. The accessor is hashed, as in the audit log.
 """,
             flags=(MOUNT,),
             arity=exactly(1),
-            output=("field", "format"),
         ),
         Command(
             "put",

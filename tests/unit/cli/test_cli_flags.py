@@ -41,7 +41,7 @@ TALKS: dict[str, str] = {
     "kv get": "field format mount version",
     "kv list": "detailed format mount",
     "kv metadata delete": "mount",
-    "kv metadata get": "field format mount",
+    "kv metadata get": "format mount",
     "kv metadata patch": "cas-required custom-metadata delete-version-after max-versions mount remove-custom-metadata",
     "kv metadata put": "cas-required custom-metadata delete-version-after max-versions mount",
     "kv patch": "cas field format method mount remove-data",
