@@ -3,7 +3,8 @@
 Most requests never wait for anything but the audit log. A task for each of them, and a system call for each of their
 lines, would cost more than the rest of the request. So a `Driver` runs the coroutines that came in since the last turn
 one after the other as far as they get. Those that wait for a `Joint` (a write they all need) go on as soon as it is
-done, in the same turn; only those that wait for something else become tasks.
+done, in the same turn, and those that wait for a `Certainty` (a commit) in the turn after it is there; only those that
+wait for something else become tasks.
 
 Outside a task `asyncio.timeout`, `asyncio.TaskGroup` and all that asks for the current task do not work: before such
 code stands `await own_task()`.
@@ -15,12 +16,13 @@ import asyncio
 import types
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
+from functools import partial
 from typing import Any, ClassVar, Final
 
 Work = Coroutine[Any, Any, None]
 
 #: The coroutines begun in one turn: the loop has others to look after.
-MOST_AT_ONCE: Final = 8
+MOST_AT_ONCE: Final = 16
 
 
 class Joint:
@@ -69,6 +71,18 @@ class Joint:
                 future.set_result(None)
 
 
+class Certainty(asyncio.Future[None]):
+    """The pending outcome of what cannot be stopped, and so cannot be cancelled: who waits for it needs no task.
+
+    A task that awaits it and is cancelled is woken when the outcome is there, and only then gets its CancelledError:
+    asyncio asks the awaited future to cancel itself and, when it declines, throws at the task's next step.
+    """
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Decline."""
+        return False
+
+
 class _Now:
     """Whether a driver is at work, and so no task: asking asyncio for the current task costs ten times as much."""
 
@@ -111,6 +125,9 @@ class Driver:
         if len(self._arrived) == 1:
             self._call(self._turn)
 
+    def _again(self, work: Work, _: Certainty) -> None:
+        self.bring(work)
+
     def _turn(self) -> None:
         arrived = self._arrived
         waiting: list[tuple[Work, Joint]] = []
@@ -140,6 +157,8 @@ class Driver:
             _Now.driving = False
         if type(held_by) is Joint:
             waiting.append((work, held_by))
+        elif isinstance(held_by, Certainty):
+            held_by.add_done_callback(partial(self._again, work))
         else:
             self._adopt(self._loop.create_task(_go_on(work, held_by)))
 

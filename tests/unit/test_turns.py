@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from strongroom.turns import MOST_AT_ONCE, Driver, Joint, own_task
+from strongroom.turns import MOST_AT_ONCE, Certainty, Driver, Joint, driven, own_task
 
 Make = Callable[[int, list[Any]], Coroutine[Any, Any, None]]
 
@@ -49,6 +49,37 @@ def test_what_waits_for_nothing_gets_no_task() -> None:
     scene = play(work, 3 * MOST_AT_ONCE + 1)
     assert scene.told == [(n, None) for n in range(3 * MOST_AT_ONCE + 1)]
     assert not scene.tasks
+
+
+def test_what_waits_for_a_certainty_goes_on_without_a_task_and_all_of_them_in_one_turn() -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        sure, joints = [Certainty(loop=loop) for _ in range(4)], []
+        told: list[Any] = []
+
+        async def work(n: int) -> None:
+            try:
+                await sure[n]
+            except OSError as e:
+                told.append(e)
+            joint = joints[0] if joints else joints.append(Joint(lambda: told.append("joined"))) or joints[0]
+            await joint
+            told.append((n, driven()))
+
+        driver = Driver(loop, lambda _: pytest.fail("a task"), loop.call_soon)
+        for n in range(4):
+            driver.bring(work(n))
+        await asyncio.sleep(0)
+        assert told == []
+        failure = OSError()
+        for one in sure[:3]:
+            one.set_result(None)
+        sure[3].set_exception(failure)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert told == [failure, "joined", (0, True), (1, True), (2, True), (3, True)]
+
+    asyncio.run(run())
 
 
 def test_a_turn_begins_only_so_many() -> None:

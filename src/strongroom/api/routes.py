@@ -59,6 +59,8 @@ class Flags:
     effectless: bool = False
     """Changes nothing beyond its own storage, and that seldom: its request may be put on record together with its
     answer, or before what it stores."""
+    light: bool = False
+    """Waits for nothing but locks and its own commit, and so needs no task."""
     raw_body: bool = False
     """Its body is handed over as bytes, in chunks."""
     wrapping: bool = False

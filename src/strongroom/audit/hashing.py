@@ -106,7 +106,13 @@ def conceal(value: Any, salt: Salt, keys: Container[str], *, free: bool = False,
         # Names, times and states come again with every answer; what is longer is seldom seen twice.
         return salt.lasting(value) if len(value) <= LASTING else salt(value)
     if kind is dict:
-        return {k: conceal(v, salt, keys, free=k in keys, numbers=numbers) for k, v in value.items()}
+        # Texts right here: most of what there is are a few of them.
+        return {
+            k: (salt.lasting(v) if len(v) <= LASTING else salt(v))
+            if type(v) is str and k not in keys
+            else conceal(v, salt, keys, free=k in keys, numbers=numbers)
+            for k, v in value.items()
+        }
     if kind is list:
         return [conceal(v, salt, keys, free=free, numbers=numbers) for v in value]
     if value is None or kind is bool:

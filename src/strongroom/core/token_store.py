@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 #: A cubbyhole with no more names than this, and no folders, is emptied name by name.
 SMALL_CUBBYHOLE: Final = 32
+#: For how many tokens it is remembered where their entries lie.
+KEYS: Final = 1024
 
 _decode_accessor = json.Decoder(AccessorEntry).decode
 
@@ -54,6 +56,8 @@ class TokenStore:
         self._barrier = live.barrier
         self._clock = live.clock
         self._hasher = Hasher(b"")
+        #: Where the entries of tokens lie that were looked up: hashing them costs more than all else here.
+        self._keys: dict[str, str] = {}
         self.gate = Gate()
 
     async def load(self) -> None:
@@ -85,11 +89,16 @@ class TokenStore:
             return await self._lookup_batch(token)
         if not token or len(token) > MAX_TOKEN_CHARS:
             return None
-        key = ID + self._hasher.token(token)
+        key = self._keys.get(token) or ID + self._hasher.token(token)
         known = self._barrier.cached_load(key, TokenEntry)
         entry = await self._barrier.load(key, TokenEntry) if isinstance(known, Miss) else known
         if entry is None or entry.num_uses < 0 or not entry.lives(self._clock.now_ns()):
             return None
+        if token not in self._keys:
+            # Only those that are real: whoever guesses must not push them out.
+            if len(self._keys) == KEYS:
+                self._keys.clear()
+            self._keys[token] = key
         return entry
 
     async def _lookup_batch(self, token: str) -> TokenEntry | None:

@@ -6,6 +6,7 @@ from strongroom.api.messages import Operation
 from strongroom.errors import PermissionDenied, PolicyError, RequestError
 from strongroom.pipeline.call import Call
 from strongroom.pipeline.dispatch import make_context
+from strongroom.policy.decision import Decision
 
 
 async def decide(call: Call) -> None:
@@ -20,16 +21,16 @@ async def decide(call: Call) -> None:
                 call.refusal = call.refusal or PermissionDenied(reason=f"a stored policy does not parse: {e}")
     if call.refusal is not None:
         return
+    decision = None
     if call.route is not None and call.route.exists is not None:
-        await _create_or_update(call)
+        decision = await _create_or_update(call)
     if call.flags.unauthenticated:
         return
     assert call.acl is not None
     if request.operation is Operation.HELP:
         _decide_help(call)
         return
-    decision = call.acl.decide(request.path, request.operation, data=request.data, wrap_ttl=request.wrap_ttl)
-    call.decision = decision
+    call.decision = decision = decision or _judge(call, request.operation)
     call.caller.sudo = decision.sudo
     if not decision.allowed:
         call.refusal = PermissionDenied(reason=decision.reason)
@@ -47,29 +48,32 @@ def _decide_help(call: Call) -> None:
         call.refusal = PermissionDenied(reason="help for a mount at which nothing is granted")
 
 
-async def _create_or_update(call: Call) -> None:
-    """Ask the engine whether what is written is there yet, if the answer makes a difference.
+async def _create_or_update(call: Call) -> Decision | None:
+    """Ask the engine whether what is written is there yet, if the answer makes a difference; returns the decision.
 
     Who may neither create nor update is refused unasked: how long it takes must not tell what exists, and the engine
     may take a lock for its answer. What the engine cannot read is left for the handler to refuse.
     """
     request, route = call.request, call.route
     assert route is not None
-    create, update = (_allowed(call, operation) for operation in (Operation.CREATE, Operation.UPDATE))
-    there = update
-    if create or update:
+    create = update = None
+    if not call.flags.unauthenticated:
+        create, update = _judge(call, Operation.CREATE), _judge(call, Operation.UPDATE)
+    there = update is None or update.allowed
+    if there or create is None or create.allowed:
         try:
             call.arguments, call.unknown = route.parse(call.params, request)
             call.context = make_context(call)
             there = await route.there(call.context, call.arguments)
         except RequestError as e:
             call.arguments_error = e
-    if not there:
-        request.operation = Operation.CREATE
+    if there:
+        return update
+    request.operation = Operation.CREATE
+    return create
 
 
-def _allowed(call: Call, operation: Operation) -> bool:
-    if call.flags.unauthenticated or call.acl is None:
-        return True
+def _judge(call: Call, operation: Operation) -> Decision:
     request = call.request
-    return call.acl.decide(request.path, operation, data=request.data, wrap_ttl=request.wrap_ttl).allowed
+    assert call.acl is not None
+    return call.acl.decide(request.path, operation, data=request.data, wrap_ttl=request.wrap_ttl)

@@ -30,7 +30,7 @@ async def find_mount(call: Call) -> None:
         call.flags = call.route.flags
         if request.path in request.open_paths:
             call.flags = replace(call.flags, unauthenticated=True)
-    if not call.flags.effectless:
+    if not (call.flags.effectless or call.flags.light):
         await own_task()
 
 

@@ -7,12 +7,11 @@ either a key (`b`) or a folder (`b/`), and one name may be both.
 
 from __future__ import annotations
 
-import asyncio
 import bisect
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from strongroom.errors import BadRequest, StorageError
 
@@ -102,18 +101,6 @@ def check_batch(batch: Batch) -> None:
             raise StorageError(f"a storage key {problem}")
         if len(value) > MAX_VALUE_BYTES:
             raise StorageError(f"the value of {key} is larger than {MAX_VALUE_BYTES} bytes")
-
-
-class Outcome(asyncio.Future[None]):
-    """The pending outcome of a commit, which cannot be cancelled.
-
-    A task that awaits it and is cancelled is woken when the outcome is there, and only then gets its CancelledError:
-    asyncio asks the awaited future to cancel itself and, when it declines, throws at the task's next step.
-    """
-
-    def cancel(self, msg: Any | None = None) -> bool:
-        """Decline."""
-        return False
 
 
 def first_after(prefix: str, after: str) -> str:

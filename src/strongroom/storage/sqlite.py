@@ -22,7 +22,7 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -32,7 +32,8 @@ import apsw
 
 from strongroom.errors import FenceLost, StorageError
 from strongroom.storage import sqlite_file
-from strongroom.storage.base import FENCE_KEY, Batch, Outcome, check_batch, end_of, one_level
+from strongroom.storage.base import FENCE_KEY, Batch, check_batch, end_of, one_level
+from strongroom.turns import Certainty
 
 T = TypeVar("T")
 
@@ -43,6 +44,16 @@ _SCAN_TO: Final = "SELECT key, value FROM entries WHERE key >= ? AND key < ? ORD
 _PUT: Final = "INSERT INTO entries (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 _PUT_MANY: Final = _PUT.replace("(?, ?)", "{}")
 _DELETE: Final = "DELETE FROM entries WHERE key = ?"
+#: Puts and deletes in one statement: a row without a value is one to delete.
+_CHANGE_MANY: Final = "INSERT INTO changes (key, value) VALUES {}"
+_CHANGES: Final = """
+CREATE TEMP VIEW changes AS SELECT key, value FROM entries;
+CREATE TEMP TRIGGER changed INSTEAD OF INSERT ON changes BEGIN
+  INSERT INTO entries (key, value) SELECT NEW.key, NEW.value WHERE NEW.value IS NOT NULL
+    ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+  DELETE FROM entries WHERE NEW.value IS NULL AND key = NEW.key;
+END
+"""
 _DELETE_ALL: Final = "DELETE FROM entries"
 _DELETE_RANGE: Final = "DELETE FROM entries WHERE key >= ? AND key < ?"
 
@@ -53,14 +64,14 @@ _INLINE_NAMES: Final = 128
 _SCAN_ROWS: Final = 256
 _SCAN_BYTES: Final = 1 << 20
 
-#: The most entries that one statement puts; a power of two.
+#: The most entries that one statement puts or deletes; a power of two.
 _MOST_ROWS: Final = 128
 
 #: Pages of 4 KiB in the log after which a checkpoint is asked for, and after which the writer makes one.
 _LOG_PAGES: Final = 4096
 _LOG_LIMIT: Final = 16_384
 
-_Item = tuple[Batch, Outcome]
+_Item = tuple[Batch, Certainty]
 
 # Inside a class with a method `list`, types of that name have to go by another.
 _Group = list[_Item]
@@ -85,6 +96,8 @@ class SQLiteStorage:
             with sqlite_file.storage_errors(path):
                 self._writer = sqlite_file.connect(path)
                 self._writer.set_wal_hook(self._after_commit)
+                self._writer.pragma("temp_store", "memory")
+                self._writer.execute(_CHANGES)
                 self._reader = sqlite_file.connect(path, readonly=True)
                 self._reader.pragma("cache_size", -8192)
         except BaseException:
@@ -136,7 +149,7 @@ class SQLiteStorage:
         """See `Storage.commit`."""
         self._check_open()
         check_batch(batch)
-        outcome = Outcome(loop=asyncio.get_running_loop())
+        outcome = Certainty(loop=asyncio.get_running_loop())
         self._hand_over((batch, outcome))
         await outcome
 
@@ -212,14 +225,20 @@ class SQLiteStorage:
         """Commit a group in one transaction; raises when that fails, and then nothing of it is stored."""
         if self._writer.in_transaction:
             self._write_cursor.execute("ROLLBACK")
-        if _only_puts(group) and sum(len(batch.puts) for batch, _ in group) <= _MOST_ROWS:
-            return self._put_all(group)
+        if _plain(group):
+            return self._merged(group)
         self._fence_known = False
         errors: _Errors = []
-        self._write_cursor.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction():
             for batch, _ in group:
                 errors.append(self._apply(batch))
+        return errors
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._write_cursor.execute("BEGIN IMMEDIATE")
+        try:
+            yield
             self._write_cursor.execute("COMMIT")
         except BaseException:
             # Some errors have rolled back already.
@@ -227,24 +246,30 @@ class SQLiteStorage:
                 with contextlib.suppress(apsw.Error):
                     self._write_cursor.execute("ROLLBACK")
             raise
-        return errors
 
-    def _put_all(self, group: _Group) -> _Errors:
-        """Put what a group puts, with one statement, which is a transaction by itself."""
+    def _merged(self, group: _Group) -> _Errors:
+        """Commit what is left of a group's changes when the later ones have overtaken the earlier.
+
+        At each statement this thread has to wait for the interpreter's lock, which takes longer than the statement.
+        """
         errors: _Errors = []
-        puts: dict[str, bytes] = {}
+        changes: dict[str, bytes | None] = {}
+        puts = True
         for batch, _ in group:
             if batch.fence is not None and batch.fence != self._current_fence():
                 errors.append(_fence_lost())
-            else:
-                errors.append(None)
-                puts.update(batch.puts)
-        if puts:
-            rows = 1 << (len(puts) - 1).bit_length()
-            flat = [part for item in puts.items() for part in item]
+                continue
+            errors.append(None)
+            if batch.deletes:
+                puts = False
+                changes.update(dict.fromkeys(batch.deletes))
+            changes.update(batch.puts)
+        if changes:
+            flat = [part for item in changes.items() for part in item]
+            rows = 1 << (len(changes) - 1).bit_length()
             # Filled up with the last entry once more: few statements to prepare, and the same entries after it.
-            flat += flat[-2:] * (rows - len(puts))
-            self._write_cursor.execute(_PUT_MANY.format(", ".join(["(?, ?)"] * rows)), flat)
+            flat += flat[-2:] * (rows - len(changes))
+            self._write_cursor.execute((_PUT_MANY if puts else _CHANGE_MANY).format(", ".join(["(?, ?)"] * rows)), flat)
         return errors
 
     def _current_fence(self) -> bytes | None:
@@ -342,14 +367,19 @@ def _fence_lost() -> FenceLost:
     return FenceLost("another node has taken the leadership")
 
 
-def _only_puts(group: _Group) -> bool:
-    """Whether nothing is deleted, and the fence stays as it is."""
-    return not any(batch.deletes or batch.delete_prefixes or FENCE_KEY in batch.puts for batch, _ in group)
+def _plain(group: _Group) -> bool:
+    """Whether a group changes few entries, each by its name, and leaves the fence alone."""
+    changes = 0
+    for batch, _ in group:
+        if batch.delete_prefixes or FENCE_KEY in batch.puts or FENCE_KEY in batch.deletes:
+            return False
+        changes += len(batch.puts) + len(batch.deletes)
+    return changes <= _MOST_ROWS
 
 
 def _settle(group: _Group, errors: _Errors) -> None:
     """Wake the callers of a group, with one call into each of their loops."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Outcome, StorageError | None]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Certainty, StorageError | None]]] = {}
     for (_, outcome), error in zip(group, errors, strict=True):
         by_loop.setdefault(outcome.get_loop(), []).append((outcome, error))
     for loop, outcomes in by_loop.items():
@@ -358,7 +388,7 @@ def _settle(group: _Group, errors: _Errors) -> None:
             loop.call_soon_threadsafe(_tell, outcomes)
 
 
-def _tell(outcomes: list[tuple[Outcome, StorageError | None]]) -> None:
+def _tell(outcomes: list[tuple[Certainty, StorageError | None]]) -> None:
     for outcome, error in outcomes:
         if error is None:
             outcome.set_result(None)

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import copy
 import functools
 import json
 from datetime import UTC, datetime, timedelta
@@ -156,7 +157,7 @@ def test_no_backup_crashes_the_reader(documents, which, changes):
         paths = paths_of(document)
         *path, last = paths[at % len(paths)]
         place = functools.reduce(lambda inner, name: inner[name], path, document)
-        place[last] = value
+        place[last] = copy.deepcopy(value)  # a list of its own, or it could come to hold itself
     with contextlib.suppress(Failed):
         backup_format.load(json.dumps(document))
 

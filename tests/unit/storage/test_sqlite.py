@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strongroom.crypto.aead import new_key
-from strongroom.errors import CryptoError, StorageError, StorageFull
+from strongroom.errors import CryptoError, FenceLost, StorageError, StorageFull
 from strongroom.storage import sqlite
 from strongroom.storage.barrier import Barrier
 from strongroom.storage.base import FENCE_KEY, Batch
@@ -390,6 +390,34 @@ def test_a_fence_holds_against_a_group(path):
         assert await s.list("") == ["a", "core/"]
 
     use(path, work)
+
+
+CHANGES = st.lists(
+    st.tuples(
+        st.dictionaries(st.sampled_from("abcd"), st.binary(max_size=2), max_size=3),
+        st.sets(st.sampled_from("abcd"), max_size=3),
+        st.sampled_from([None, b"1", b"2"]),
+    ),
+    max_size=8,
+)
+
+
+@given(CHANGES)
+@settings(max_examples=60, deadline=None)
+def test_a_group_leaves_what_its_batches_would_have_left_one_after_the_other(changes):
+    async def work(s):
+        await s.commit(Batch({FENCE_KEY: b"1", "a": b"old", "b": b"old"}))
+        batches = [Batch(dict(puts), set(deletes) - set(puts), fence=fence) for puts, deletes, fence in changes]
+        results = await asyncio.gather(*(s.commit(batch) for batch in batches), return_exceptions=True)
+        want = {"a": b"old", "b": b"old"}
+        for batch, result in zip(batches, results, strict=True):
+            assert isinstance(result, FenceLost) is (batch.fence == b"2")
+            if batch.fence != b"2":
+                want = {key: value for key, value in want.items() if key not in batch.deletes} | batch.puts
+        assert {key: await s.get(key) for key in await s.list("") if key != "core/"} == want
+
+    with tempfile.TemporaryDirectory() as folder:
+        use(Path(folder) / "strongroom.db", work)
 
 
 def test_storages_in_several_loops_do_not_mix(tmp_path):

@@ -51,7 +51,7 @@ async def read(ctx: Context, args: VersionArgs) -> Any:
     return data
 
 
-@kv2.write("data/{path:path}", exists=exists)
+@kv2.write("data/{path:path}", exists=exists, light=True)
 async def write(ctx: Context, args: WriteArgs) -> Any:
     """Write a secret's next version."""
     value = _given(args, NULL)
@@ -62,7 +62,7 @@ async def write(ctx: Context, args: WriteArgs) -> Any:
     return add(ctx, args.path, key, config, value)
 
 
-@kv2.patch("data/{path:path}")
+@kv2.patch("data/{path:path}", light=True)
 async def patch(ctx: Context, args: WriteArgs) -> Any:
     """Write a secret's next version by merging an object into the newest (RFC 7396).
 
@@ -84,7 +84,7 @@ async def patch(ctx: Context, args: WriteArgs) -> Any:
     return add(ctx, args.path, key, config, bytes(merge_patch(newest.value, msgspec.Raw(changes))))
 
 
-@kv2.delete("data/{path:path}")
+@kv2.delete("data/{path:path}", light=True)
 async def delete(ctx: Context, args: VersionArgs) -> None:
     """Delete the newest version of a secret; it can be brought back."""
     key = await claim(ctx, args.path)
