@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Container, Mapping
 from datetime import date, time
 from enum import Enum
@@ -40,6 +41,8 @@ class NumberText(str):
 
 
 _parse = json.JSONDecoder(parse_int=NumberText, parse_float=NumberText, parse_constant=NumberText).decode
+#: A negative zero, or a text that looks like one.
+_minus_zero = re.compile(rb"(?:^|[\[:,\s])-0").search
 _parse_fast = msgspec.json.Decoder(float_hook=NumberText).decode
 
 
@@ -130,7 +133,7 @@ def _conceal_raw(text: bytes, salt: Salt, keys: Container[str], free: bool) -> A
     """Stored JSON: every number in it is a client's."""
     try:
         # Seven times as fast as the other parser, and as true to the digits but for a negative zero.
-        value = parse(text) if b"-0" in text else _parse_fast(text)
+        value = parse(text) if b"-0" in text and _minus_zero(text) else _parse_fast(text)
     except msgspec.MsgspecError:
         value = parse(text)
     return conceal(value, salt, keys, free=free, numbers=True)

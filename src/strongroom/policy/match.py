@@ -49,6 +49,8 @@ OPERATIONS: Mapping[str, int] = {
 WITH_PARAMETERS = frozenset({"read", "update", "create", "patch"})
 #: Decisions remembered for each ACL. Small: there is an ACL for each set of policies in use.
 MEMO = 512
+#: Stands for the segments that no rule names.
+_ANY = "\0"
 
 
 def _rank(rule: Rule) -> tuple[int, bool, int, int, bytes]:
@@ -68,7 +70,7 @@ def _segmented(path: str) -> bool:
 class ACL:
     """The rules of several policies, ready to decide. Make one with `compile`; it does not change."""
 
-    __slots__ = ("_exact", "_lengths", "_memo", "_prefixes", "_segments", "_sorted", "root")
+    __slots__ = ("_exact", "_folders", "_granting", "_lengths", "_memo", "_prefixes", "_segments", "_texts", "root")
 
     def __init__(self) -> None:
         self.root = False
@@ -77,7 +79,10 @@ class ACL:
         self._lengths: list[int] = []
         self._segments = SegmentTree()
         self._memo: dict[tuple[str, str], Decision | Rule] = {}
-        self._sorted: list[str] | None = None
+        #: By folder, the rule that counts for all paths right in it; without an entry there may be several.
+        self._folders: dict[str, Rule | None] = {}
+        self._texts: list[str] = []
+        self._granting: list[str] | None = None
 
     @classmethod
     def compile(cls, policies: Sequence[Policy], identity: TemplateVars | None = None) -> ACL:
@@ -95,6 +100,7 @@ class ACL:
                 if path is not None:
                     acl._add(path, policy.name, rule)
         acl._lengths = sorted({len(prefix) for prefix in acl._prefixes}, reverse=True)
+        acl._texts = sorted([*acl._exact, *acl._prefixes])
         return acl
 
     def _add(self, path: str, policy: str, rule: PathRule) -> None:
@@ -158,6 +164,25 @@ class ACL:
     def _find(self, path: str, *, listing: bool) -> Rule | None:
         """The one rule that counts for a path."""
         path = path.lstrip("/")
+        folder, slash, _ = path.rpartition("/")
+        if listing or not slash:
+            return self._search(path, listing=listing)
+        if folder in self._folders:
+            return self._folders[folder]
+        if self._differs_within(folder):
+            return self._search(path, listing=False)
+        if len(self._folders) >= MEMO:
+            self._folders.clear()
+        found = self._folders[folder] = self._search(f"{folder}/{_ANY}", listing=False)
+        return found
+
+    def _differs_within(self, folder: str) -> bool:
+        """Whether a rule's text tells the paths right in a folder apart."""
+        # `folder/*` itself does not, and is what most rules look like; so it is passed over.
+        start = folder + "/"
+        return _any_begins(self._texts, start, but=start not in self._exact) or self._segments.goes_on(folder)
+
+    def _search(self, path: str, *, listing: bool) -> Rule | None:
         rule = self._exact.get(path)
         bare = path.removesuffix("/") if listing else path
         if rule is None and bare != path:
@@ -204,11 +229,10 @@ class ACL:
         )
 
     def _grants_below(self, prefix: str) -> bool:
-        if self._sorted is None:
+        if self._granting is None:
             granting = [text for text, rule in (*self._exact.items(), *self._prefixes.items()) if rule.grants]
-            self._sorted = sorted(granting)
-        at = bisect_left(self._sorted, prefix)
-        return at < len(self._sorted) and self._sorted[at].startswith(prefix)
+            self._granting = sorted(granting)
+        return _any_begins(self._granting, prefix)
 
     def rules(self) -> dict[str, Any]:
         """What the user interface is told: `exact_paths` and `glob_paths` (without the star) with what holds there.
@@ -238,3 +262,11 @@ def _shown(rule: Rule) -> dict[str, Any]:
     if rule.required:
         shown["required_parameters"] = list(rule.required)
     return shown
+
+
+def _any_begins(texts: list[str], start: str, *, but: bool = False) -> bool:
+    """Whether one of these sorted texts begins like that; with `but`, goes on after that."""
+    at = bisect_left(texts, start)
+    if but and at < len(texts) and texts[at] == start:
+        at += 1
+    return at < len(texts) and texts[at].startswith(start)

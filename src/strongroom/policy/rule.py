@@ -17,12 +17,24 @@ class Rule:
     lower case, an empty tuple of values means any; wrapping limits are seconds, 0 for none.
     """
 
-    __slots__ = ("_merged", "allowed", "bits", "denied", "max_wrapping", "min_wrapping", "required", "sources", "text")
+    __slots__ = (
+        "_granting",
+        "_merged",
+        "allowed",
+        "bits",
+        "denied",
+        "max_wrapping",
+        "min_wrapping",
+        "required",
+        "sources",
+        "text",
+    )
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.sources: list[Source] = []
         self._merged = False
+        self._granting: dict[int, tuple[str, ...]] = {}
         self.bits = 0
         self.allowed: dict[str, Values] = {}
         self.denied: dict[str, Values] = {}
@@ -62,8 +74,12 @@ class Rule:
         return bool(self.allowed or self.denied or self.required or self.min_wrapping or self.max_wrapping)
 
     def granting(self, bit: int) -> tuple[str, ...]:
-        """The policies that grant a capability here."""
-        return tuple(dict.fromkeys(policy for policy, rule in self.sources if rule.capabilities & bit))
+        """The policies that grant a capability here; asked when all sources are there."""
+        known = self._granting.get(bit)
+        if known is None:
+            named = dict.fromkeys(policy for policy, rule in self.sources if rule.capabilities & bit)
+            known = self._granting[bit] = tuple(named)
+        return known
 
     def capabilities(self) -> list[str]:
         """The names of the capabilities, sorted; `deny` when there are none."""

@@ -91,6 +91,17 @@ class SegmentTree:
                 yield rule
             reached += [(child, depth + 1) for child in node.next(segments[depth])]
 
+    def goes_on(self, folder: str) -> bool:
+        """Whether a rule says something about the segment that comes after this path."""
+        return any(node.children or node.plus or node.globs for node in self._ends(folder.split("/")))
+
+    def _ends(self, segments: list[str]) -> list[_Node]:
+        """The nodes that these segments lead to."""
+        nodes = [self._root]
+        for segment in segments:
+            nodes = [following for node in nodes for following in node.next(segment)]
+        return nodes
+
     def grants_below(self, prefix: str) -> bool:
         """Whether a rule that grants something matches the path `prefix` or any path below it."""
         segments = prefix.rstrip("/").split("/")
