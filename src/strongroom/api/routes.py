@@ -19,7 +19,7 @@ from strongroom.api.batch import PARTIAL, Batch, Items, parse_items, run_items
 from strongroom.api.context import Context
 from strongroom.api.doctor import Evidence, Findings
 from strongroom.api.messages import Operation, Request
-from strongroom.errors import RequestError, UnsupportedOperation, UnsupportedPath
+from strongroom.errors import UnsupportedOperation, UnsupportedPath
 
 C = TypeVar("C", bound=Context)
 Handler = Callable[..., Awaitable[Any]]
@@ -294,13 +294,6 @@ class Engine(Generic[C]):
         if other:
             raise UnsupportedOperation.terse() if other.flags.terse else UnsupportedOperation()
         raise (self.unknown_path(path, operation) if self.unknown_path else UnsupportedPath())
-
-    def flags_of(self, path: str, operation: Operation) -> Flags | None:
-        """What is special about the route of a path; None where there is no route."""
-        try:
-            return self.match(path, operation)[0].flags
-        except RequestError:
-            return None
 
     def at(self, path: str) -> Routes:
         """All routes of a path, whatever their operation."""

@@ -56,8 +56,9 @@ async def handle(core: Core, request: Request) -> Response:
     if live is None:
         await own_task()
         return await answer_sealed(core, request)
-    if asks_for_status(core, request) and not live.quotas.table.rules:
-        return await answer_sealed(core, request)
+    status = asks_for_status(core, request)
+    if status is not None and not live.quotas.table.rules:
+        return await answer_sealed(core, request, status)
     call = Call(core, live, request)
     live.enter(call)
     try:

@@ -102,6 +102,8 @@ class Site:
         self._service, self._rules, self._renderer, self._limit = service, rules, renderer, limit
         #: What the HTTP server raises when a client has left.
         self.closed: tuple[type[BaseException], ...] = (ClientLeft,)
+        #: How it tells a body that is here already, without waiting; None for one that is not.
+        self.at_hand: Callable[[Any], bytes | None] = _not_at_hand
         #: What clients show where the HTTP server does not say.
         self._certificates = certificates
         #: Set when another server takes over: connections are then closed after their answer.
@@ -192,7 +194,11 @@ class Site:
             await self._unlimited()
             request.body = self._chunks(wire)
             return
-        body = await self._read(scope, wire, request.headers)
+        body = self.at_hand(wire)
+        if body is None:
+            body = await self._read(scope, wire, request.headers)
+        else:
+            check_size(len(body), self._rules)
         if len(body) > LARGE:
             request.large = True
             await aside(finish, request, body)
@@ -257,6 +263,10 @@ class Site:
         except Exception as e:
             self._service.log.error("request %s: the answer broke off", request_id, exc_info=e)
             raise BrokenOff from None
+
+
+def _not_at_hand(_: Any) -> None:
+    return None
 
 
 def _task() -> asyncio.Task[None]:

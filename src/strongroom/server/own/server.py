@@ -15,6 +15,7 @@ from strongroom.server.handshake import GREETED, Greeted
 from strongroom.server.listeners import most_connections
 from strongroom.server.own.connection import Connection
 from strongroom.server.own.peer import name_of
+from strongroom.server.own.wire import Wire
 from strongroom.server.site import Site
 from strongroom.turns import Driver
 
@@ -56,6 +57,7 @@ class Running:
 
     def __init__(self, site: Site, sock: socket.socket, listener: Listener, context: ssl.SSLContext | None) -> None:
         self.site = site
+        site.at_hand = Wire.at_hand
         #: Whether it speaks TLS.
         self.secured = context is not None
         self.times = Times.of(listener)

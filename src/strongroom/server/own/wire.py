@@ -98,11 +98,15 @@ class Wire:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def at_hand(self) -> bytes | None:
+        """The whole body if it has come in one piece, as most do."""
+        if not self.whole or len(self._chunks) > 1:
+            return None
+        self._size = 0
+        return self._chunks.popleft() if self._chunks else b""
+
     async def __call__(self) -> bytes:
         """The whole body."""
-        if self.whole and self._error is None and len(self._chunks) == 1:
-            self._size = 0
-            return self._chunks.popleft()
         return b"".join([chunk async for chunk in self])
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
