@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from strongroom.crypto.aead import new_key
 from strongroom.errors import CryptoError, FenceLost, StorageError, StorageFull
-from strongroom.storage import sqlite
+from strongroom.storage import sqlite_writer
 from strongroom.storage.barrier import Barrier
 from strongroom.storage.base import FENCE_KEY, Batch
 from strongroom.storage.sqlite import SQLiteStorage
@@ -79,8 +79,8 @@ def test_only_the_owner_may_look(path):
 
 def test_a_commit_is_synced_before_it_is_acknowledged(path):
     async def work(s):
-        assert s._writer.pragma("journal_mode") == "wal"
-        assert s._writer.pragma("synchronous") == 2
+        assert s._writer.connection.pragma("journal_mode") == "wal"
+        assert s._writer.connection.pragma("synchronous") == 2
 
     use(path, work)
 
@@ -94,7 +94,7 @@ def test_a_database_left_in_another_journal_mode_is_put_right(path):
 
 
 async def _assert_wal(s):
-    assert s._writer.pragma("journal_mode") == "wal"
+    assert s._writer.connection.pragma("journal_mode") == "wal"
     assert await s.get("a") == b"1"
 
 
@@ -266,7 +266,7 @@ def test_a_damaged_database_never_gives_a_wrong_value(image, places):
 
 def test_a_full_disk_fails_the_request_and_the_store_goes_on(path):
     async def work(s):
-        s._writer.pragma("max_page_count", 64)
+        s._writer.connection.pragma("max_page_count", 64)
         stored = {}
 
         async def fill():
@@ -287,7 +287,7 @@ def test_a_full_disk_fails_the_request_and_the_store_goes_on(path):
         assert [type(result) for result in results] == [StorageFull, type(None), StorageFull]
         assert [key async for key, _ in s.scan("")] == sorted(stored)
         assert await s.get("k0") == b"small"
-        s._writer.pragma("max_page_count", 1 << 30)
+        s._writer.connection.pragma("max_page_count", 1 << 30)
         await s.commit(Batch({"large": bytes(1 << 20)}))
 
     use(path, work)
@@ -341,8 +341,8 @@ def test_a_closed_database_is_one_file_again(path):
 
 
 def test_the_log_stays_bounded_under_writes_without_pause(path, monkeypatch):
-    monkeypatch.setattr(sqlite, "_LOG_PAGES", 64)
-    monkeypatch.setattr(sqlite, "_LOG_LIMIT", 256)
+    monkeypatch.setattr(sqlite_writer, "LOG_PAGES", 64)
+    monkeypatch.setattr(sqlite_writer, "LOG_LIMIT", 256)
 
     async def writer(s, name):
         for turn in range(150):
@@ -351,7 +351,7 @@ def test_the_log_stays_bounded_under_writes_without_pause(path, monkeypatch):
     sizes = []
 
     async def work(s):
-        s._log_limit = 256
+        s._writer._log_limit = 256
         await asyncio.gather(*(writer(s, name) for name in range(8)))
         sizes.append(path.with_name("strongroom.db-wal").stat().st_size)
         assert len([key async for key, _ in s.scan("")]) == 1200
@@ -362,10 +362,10 @@ def test_the_log_stays_bounded_under_writes_without_pause(path, monkeypatch):
 
 
 def test_a_scan_under_way_holds_back_the_log_but_not_the_writers(path, monkeypatch):
-    monkeypatch.setattr(sqlite, "_LOG_LIMIT", 64)
+    monkeypatch.setattr(sqlite_writer, "LOG_LIMIT", 64)
 
     async def work(s):
-        s._log_limit = 64
+        s._writer._log_limit = 64
         await s.commit(Batch({f"k{i:04}": bytes(100) for i in range(1000)}))
         scan = s.scan("k")
         first = await anext(scan)
