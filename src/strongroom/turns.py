@@ -117,12 +117,14 @@ class Driver:
         self._call = call
         self._adopt = adopt
         self._arrived: deque[Work] = deque()
+        #: A turn is to come. One that brings another must not make two of it: they would double with every turn.
+        self._awake = False
 
     def bring(self, work: Work) -> None:
         """Have a coroutine begun in the loop."""
         self._arrived.append(work)
-        # Whoever finds others there need not wake the loop: they have.
-        if len(self._arrived) == 1:
+        if not self._awake:
+            self._awake = True
             self._call(self._turn)
 
     def _again(self, work: Work, _: Certainty) -> None:
@@ -130,6 +132,8 @@ class Driver:
 
     def _turn(self) -> None:
         arrived = self._arrived
+        # Before looking: what another thread brings from here on wakes the loop again.
+        self._awake = False
         waiting: list[tuple[Work, Joint]] = []
         for _ in range(min(len(arrived), MOST_AT_ONCE)):
             self._step(arrived.popleft(), waiting)
@@ -140,7 +144,8 @@ class Driver:
                 joint.finish()
             for work, _ in again:
                 self._step(work, waiting)
-        if arrived:
+        if arrived and not self._awake:
+            self._awake = True
             self._loop.call_soon(self._turn)
 
     def _step(self, work: Work, waiting: list[tuple[Work, Joint]]) -> None:
@@ -149,7 +154,8 @@ class Driver:
             held_by = work.send(None)
         except StopIteration:
             return
-        except Exception as e:
+        except (Exception, asyncio.CancelledError) as e:
+            # Of another's cancellation that came up here nobody else in this turn may suffer.
             context = {"message": "a request failed", "exception": e}
             self._loop.call_exception_handler(context)
             return

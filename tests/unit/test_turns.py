@@ -101,6 +101,28 @@ def test_a_turn_begins_only_so_many() -> None:
     assert asyncio.run(run()) == [MOST_AT_ONCE, MOST_AT_ONCE + 1]
 
 
+def test_work_that_brings_work_has_one_turn_after_the_other() -> None:
+    async def run() -> list[int]:
+        loop = asyncio.get_running_loop()
+        begun: list[int] = []
+
+        async def work(n: int) -> None:
+            begun.append(n)
+            driver.bring(work(n + 1))
+
+        driver = Driver(loop, lambda _: pytest.fail("a task"), loop.call_soon)
+        driver.bring(work(0))
+        per_turn, before = [], 0
+        for _ in range(12):
+            await asyncio.sleep(0)
+            per_turn.append(len(begun) - before)
+            before = len(begun)
+        driver._arrived.pop().close()
+        return per_turn
+
+    assert asyncio.run(run()) == [1] * 12
+
+
 def test_what_waits_for_something_becomes_a_task_and_gets_its_result() -> None:
     async def work(n: int, told: list[Any]) -> None:
         future = asyncio.get_running_loop().create_future()
@@ -146,10 +168,11 @@ def test_a_task_that_is_cancelled_is_cancelled_inside() -> None:
     assert asyncio.run(run()) == ["cleaned up"]
 
 
-def test_a_failure_is_reported_and_stops_nobody_else() -> None:
+@pytest.mark.parametrize("failure", [ValueError, asyncio.CancelledError])
+def test_a_failure_is_reported_and_stops_nobody_else(failure: type[BaseException]) -> None:
     async def work(n: int, told: list[Any]) -> None:
         if n == 1:
-            raise ValueError("no")
+            raise failure("no")
         told.append(n)
 
     scene = play(work, 3)
