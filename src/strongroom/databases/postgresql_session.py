@@ -20,7 +20,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import psycopg
-from psycopg import sql
+from psycopg import generators, sql
+from psycopg.pq.abc import PGresult
 
 from strongroom.clock import Clock
 from strongroom.databases import scram
@@ -52,7 +53,11 @@ _LOOK: Final = (
 #: What a user was granted, and the user. `DROP OWNED` takes just that, but not everyone who may drop a user may do it.
 _DROP: Final = ("SAVEPOINT attempt", 'DROP OWNED BY "{{name}}"', 'DROP ROLE IF EXISTS "{{name}}"', "COMMIT")
 
-Work = Callable[[psycopg.AsyncCursor[Any]], Awaitable[None]]
+#: What the parts of a message have brought, one result each.
+Results = Sequence[PGresult]
+Work = Callable[[Results], Awaitable[None]]
+
+_FINE: Final = (psycopg.pq.ExecStatus.COMMAND_OK, psycopg.pq.ExecStatus.TUPLES_OK, psycopg.pq.ExecStatus.EMPTY_QUERY)
 
 
 class Connection:
@@ -71,10 +76,20 @@ class Connection:
         """Close it."""
         await self.raw.close()
 
-    async def run(self, statements: str | sql.Composed) -> psycopg.AsyncCursor[Any]:
-        """Run SQL without parameters, as it is, in one message; the cursor stands at the first result."""
-        text = statements.encode() if isinstance(statements, str) else statements
-        return await self.raw.execute(text, prepare=False)
+    async def run(self, statements: str | sql.Composed) -> Results:
+        """Run SQL without parameters, as it is, in one message.
+
+        A cursor would cost more processor time than all that is done here, and a user is four messages.
+        """
+        text = statements.encode() if isinstance(statements, str) else statements.as_bytes(self.raw)
+        self.raw.pgconn.send_query(text)
+        results = await self.raw.wait(generators.execute(self.raw.pgconn))
+        for result in results:
+            if result.status == psycopg.pq.ExecStatus.FATAL_ERROR:
+                raise psycopg.errors.error_from_result(result, encoding=self.raw.info.encoding)
+            if result.status not in _FINE:
+                raise psycopg.ProgrammingError("COPY is not possible here")
+        return results
 
 
 class OneByOne:
@@ -159,7 +174,7 @@ class Session:
         filled = statements.fill(values)
         number = 0
 
-        async def run(_: psycopg.AsyncCursor[Any]) -> None:
+        async def run(_: Results) -> None:
             nonlocal number
             number = 0
             for statement in filled:
@@ -168,7 +183,7 @@ class Session:
             number = 0
             await self._connection.run("COMMIT")
 
-        async def run_at_once(_: psycopg.AsyncCursor[Any]) -> None:
+        async def run_at_once(_: Results) -> None:
             await self._connection.run(JOINT.join((*filled, "COMMIT")))
 
         try:
@@ -183,7 +198,7 @@ class Session:
     async def _in_transaction(self, name: str, work: Work, *, look: str = "", doubtful: bool = False) -> bool:
         """Do work on a user in a transaction; again, if others changed the same rows of the catalog meanwhile.
 
-        The work is given the result of the query `look`, and ends the transaction itself. If it is `doubtful` and
+        The work is given what came of the query `look` last, and ends the transaction itself. If it is `doubtful` and
         refused, that is no error but the answer False; nothing of it is left then. PostgreSQL refuses grants on one
         table by two sessions at a time: who met that waits for the others from then on.
         """
@@ -191,10 +206,7 @@ class Session:
             async with asyncio.timeout(WORK_SECONDS):
                 for attempt in range(ATTEMPTS):
                     try:
-                        cursor = await self._connection.run(self._begin(name, look))
-                        while cursor.nextset():
-                            pass
-                        await work(cursor)
+                        await work(await self._connection.run(self._begin(name, look)))
                         return True
                     except psycopg.Error as error:
                         undone = await self._roll_back()
@@ -229,8 +241,8 @@ class Session:
         values = {"name": name}
         [look] = self._statements.of((_LOOK,)).fill(values)
 
-        async def drop(cursor: psycopg.AsyncCursor[Any]) -> None:
-            exists, owns = await cursor.fetchone() or (False, False)
+        async def drop(results: Results) -> None:
+            exists, owns = (results[-1].get_value(0, column) == b"t" for column in range(2))
             if not exists:
                 await self._connection.run("COMMIT")
                 return
