@@ -452,6 +452,49 @@ def test_stopping_finishes_what_is_under_way_and_refuses_what_is_new() -> None:
         runner.run(main())
 
 
+def test_who_takes_answers_slowly_leaves_nothing_behind() -> None:
+    request, count = b"GET /v1/a HTTP/1.1\r\nHost: a\r\n\r\n", 100
+
+    async def handle(_: Request) -> Response:
+        return Response(data={"a": "x" * 100_000})
+
+    async def body(edge: Edge) -> None:
+        def run() -> int:
+            host, _, port = edge.bound[0].address.rpartition(":")
+            with socket.socket() as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+                sock.settimeout(30)
+                sock.connect((host, int(port)))
+                sock.sendall(request * count)
+                sock.shutdown(socket.SHUT_WR)
+                out = b""
+                while chunk := sock.recv(1 << 16):
+                    out += chunk
+                return out.count(b"HTTP/1.1 200")
+
+        assert await asyncio.to_thread(run) == count
+        assert edge.under_way == 0
+
+    serve(body, handle=handle)
+
+
+def test_who_is_refused_hears_it_and_sees_the_end_though_it_sends_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("strongroom.server.own.connection.LINGER_SECONDS", 60.0)
+
+    async def body(edge: Edge) -> None:
+        def run() -> bytes:
+            host, _, port = edge.bound[0].address.rpartition(":")
+            with socket.create_connection((host, int(port)), timeout=30) as sock:
+                sock.sendall(b"nonsense\r\n\r\n" + bytes(1 << 20))
+                out = b"".join(iter(lambda: sock.recv(65536), b""))
+                sock.sendall(bytes(100))  # it still is taken: nothing is reset
+                return out
+
+        assert (await asyncio.to_thread(run)).startswith(b"HTTP/1.1 400 ")
+
+    serve(body)
+
+
 def test_stopping_breaks_off_what_does_not_finish() -> None:
     started, stopped = asyncio.Event(), []
 

@@ -24,14 +24,20 @@ class Transport:
 
     def __init__(self) -> None:
         self.written = b""
-        self.closed = self.aborted = self.paused = False
+        self.closed = self.aborted = self.paused = self.ended = False
 
     def get_extra_info(self, name: str) -> Any:
         return ("127.0.0.1", 5000) if name == "peername" else None
 
     def write(self, data: bytes) -> None:
-        assert not self.is_closing(), "written after the end"
+        assert not (self.is_closing() or self.ended), "written after the end"
         self.written += data
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.ended = True
 
     def close(self) -> None:
         self.closed = True
@@ -238,6 +244,65 @@ def test_who_sends_requests_and_takes_no_answers_is_not_read_on() -> None:
     asyncio.run(main())
 
 
+def test_a_broken_body_that_nobody_reads_is_not_taken_in_without_end() -> None:
+    async def main() -> None:
+        server, transport, held = Server(), Transport(), asyncio.Event()
+
+        async def site(request: Any, wire: Any, shown: Any) -> None:
+            await held.wait()
+            wire.response_bytes(200, [], b"")
+
+        server.site = site  # type: ignore[method-assign]
+        connection = Connection(server)  # type: ignore[arg-type]
+        connection.connection_made(transport)  # type: ignore[arg-type]
+        connection.data_received(b"GET /v1/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connection.data_received(b"x" * 10)
+        assert transport.paused
+        held.set()
+        await asyncio.gather(*server.tasks)
+        assert transport.ended
+        assert not transport.paused
+
+    asyncio.run(main())
+
+
+def test_the_next_request_waits_while_its_body_was_waited_for() -> None:
+    async def main() -> None:
+        server, transport = Server(), Transport()
+        connection = Connection(server)  # type: ignore[arg-type]
+        connection.connection_made(transport)  # type: ignore[arg-type]
+        connection.data_received(POST[:-2])
+        await asyncio.sleep(0)
+        connection.data_received(POST[-2:] + GET)
+        assert transport.paused  # so that an end that follows is seen after the next answer only
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert [method for method, _, _ in server.seen] == ["POST", "GET"]
+        assert not transport.paused
+
+    asyncio.run(main())
+
+
+def test_who_is_refused_sees_the_end_at_once_and_may_go_on_a_little() -> None:
+    transport = speak(b"nonsense\r\n\r\n", bytes(100))
+    assert transport.ended
+    assert not transport.aborted
+    last = speak(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" + GET)
+    assert statuses(last.written, ["GET", "GET"]) == [200]
+    # Closed with bytes unread it would be reset.
+    assert last.ended
+    assert not last.closed
+
+
+@pytest.mark.parametrize("status", [204, 304])
+@pytest.mark.parametrize("headers", [[], [("content-length", "4")]])
+def test_an_answer_that_has_no_body_gets_none(status: int, headers: list[tuple[str, str]]) -> None:
+    async def site(request: Any, wire: Any, shown: Any) -> None:
+        wire.response_bytes(status, headers, b"HTTP")
+
+    assert spoken_to(site).written.count(b"HTTP") == 1
+
+
 def test_as_many_headers_as_are_allowed() -> None:
     lines = b"A: b\r\n" * (MAX_HEADERS - 1)
     assert speak(GET[:-2] + lines + b"\r\n").written.startswith(b"HTTP/1.1 200")
@@ -256,7 +321,9 @@ def asked(target: bytes) -> Request:
         (b"/v1/a?b=c?d", "/v1/a", "b=c?d"),
         (b"/v1/%D0%BA%2F", "/v1/к/", ""),
         (b"/v1/%ff", "/v1/\ufffd", ""),
-        (b"/v1/a#b?c", "/v1/a", ""),
+        (b"/v1/a#b?c", "/v1/a#b", "c"),
+        (b"http://a/v1/a#b?c#d", "/v1/a#b", "c#d"),
+        (b"/v1/a?b=%zz", "/v1/a", "b=%zz"),
         (b"http://a:1/v1/a?b", "/v1/a", "b"),
         (b"https://a", "/", ""),
         (b"//v1/a", "//v1/a", ""),
@@ -268,7 +335,10 @@ def test_targets(target: bytes, path: str, query: str) -> None:
     assert (request.path, request.query_string) == (path, query)
 
 
-@pytest.mark.parametrize("target", [b"v1/a", b"a:1", b"ftp://a/b", b"http:///v1", b"http://[/v1", b"?a"])
+@pytest.mark.parametrize(
+    "target",
+    [b"v1/a", b"a:1", b"ftp://a/b", b"http:///v1", b"http://[/v1", b"?a", b"#/v1/a", b"/%zz", b"/a%2", b"/%%41"],
+)
 def test_targets_that_are_none(target: bytes) -> None:
     with pytest.raises(Refused):
         asked(target)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strongroom.server.listeners import MAX_HEAD, MAX_HEADERS
-from strongroom.server.own.heads import Refused, Request
+from strongroom.server.own.heads import Refused, Request, read_line
 from strongroom.server.own.inbound import Inbound
 
 Message = tuple[str, str, bytes]
@@ -99,6 +99,10 @@ REFUSED: dict[str, tuple[bytes, int]] = {
     "NUL in a value": (head(b"A: \x00"), 400),
     "no host": (head(host=b""), 400),
     "two hosts": (head(b"Host: b"), 400),
+    "a host with a space": (head(host=b"Host: a b"), 400),
+    "a host with a path": (head(host=b"Host: a/b"), 400),
+    "a host in other letters": (head(host="Host: \u0430".encode()), 400),
+    "a control character in a value": (head(b"A: \x01"), 400),
     "two hosts in HTTP/1.0": (head(b"Host: b", first=b"GET / HTTP/1.0"), 400),
     "another expectation": (head(b"Expect: the-impossible"), 417),
     "too many headers": (head(*[b"A: b"] * MAX_HEADERS), 431),
@@ -184,6 +188,24 @@ def test_more_header_blocks_than_are_remembered_are_read_all_the_same() -> None:
 
 def test_empty_lines_before_a_request_are_passed_over() -> None:
     assert read(b"\r\n", b"\r\n" + head(first=b"GET /a HTTP/1.1") + b"\r\n") == [("GET", "/a", b"")]
+
+
+@pytest.mark.parametrize("host", [b"Host:", b"Host: a.example:8200", b"Host: [::1]:8200", b"Host: a_b-c.example"])
+def test_hosts(host: bytes) -> None:
+    assert read(head(host=host, first=b"GET /a HTTP/1.1")) == [("GET", "/a", b"")]
+
+
+def test_a_first_line_is_looked_at_again_only_until_it_is_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+
+    def look(data: bytes, end: int) -> tuple[str, str, str]:
+        looked.append(end)
+        return read_line(data, end)
+
+    monkeypatch.setattr("strongroom.server.own.inbound.read_line", look)
+    text = head(b"A: " + b"b" * 50, first=b"GET /a HTTP/1.1")
+    assert read(*[bytes([byte]) for byte in text * 2]) == [("GET", "/a", b"")] * 2
+    assert len(looked) == 4  # once when it is there, once with the rest of the head
 
 
 def test_spaces_around_a_value_are_not_part_of_it() -> None:

@@ -51,6 +51,8 @@ class Connection(asyncio.Protocol):
         self._lingering = 0
         #: It ends as soon as what was written has been taken.
         self._ending = False
+        #: The request is answered, and the next one waits until the client has taken the answer.
+        self._untaken = False
 
     # -- What the transport says ------------------------------------------------------------------------------------
 
@@ -107,6 +109,9 @@ class Connection(asyncio.Protocol):
                 self.due = math.inf
             if not full.done():
                 full.set_result(None)
+        if self._untaken:
+            self._untaken = False
+            self._done()
 
     # -- What the server says ---------------------------------------------------------------------------------------
 
@@ -145,9 +150,6 @@ class Connection(asyncio.Protocol):
         try:
             await self._server.site(request, wire, self._shown)
             wire.end()
-            if self._full is not None:
-                # Only then the next: who sends requests and takes no answers must not fill our memory with them.
-                await asyncio.shield(self._full)
         except (ClientLeft, BrokenOff):
             # Cut off, an answer cannot be taken for a whole one.
             self._abort()
@@ -155,12 +157,16 @@ class Connection(asyncio.Protocol):
             self._abort()
             raise
         else:
-            self._wire = None
-            self._go_on(wire)
+            if self._full is None:
+                self._done()
+            else:
+                # Only then the next: who sends requests and takes no answers must not fill our memory with them.
+                self._untaken = True
 
-    def _go_on(self, wire: Wire) -> None:
+    def _done(self) -> None:
         """After an answer: the next request, or the end."""
-        if self._transport is None:
+        wire, self._wire = self._wire, None
+        if self._transport is None or wire is None:
             return
         if wire.kept and not self._silent and not self._server.stopping:
             self._wait(self._server.times.idle)
@@ -168,7 +174,7 @@ class Connection(asyncio.Protocol):
                 self.resume()
             if self.inbound.more:
                 self._next()
-        elif wire.whole or self._silent:
+        elif self._silent or (wire.whole and not self.inbound.more):
             self._close()
         else:
             self._linger()
@@ -181,7 +187,11 @@ class Connection(asyncio.Protocol):
         self._linger()
 
     def _linger(self) -> None:
+        """Say nothing more and take in a little: closing with bytes unread is a reset, and may cost the answer."""
         self._lingering, self._ending = LINGER_BYTES, True
+        transport = self._transport
+        if transport is not None and transport.can_write_eof() and not transport.is_closing():
+            transport.write_eof()
         self.resume()
         self._wait(LINGER_SECONDS)
 

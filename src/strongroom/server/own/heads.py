@@ -23,6 +23,10 @@ CHUNKED: Final = -1
 MOST_DIGITS: Final = 18
 
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) ([!-~\x80-\xff]+) HTTP/(1\.[01])")
+#: A host, with its port if any, is made of these (RFC 3986, 3.2.2).
+_HOST = re.compile(r"[!$%&'()*+,\-.:;=\[\]_~0-9A-Za-z]*")
+#: What begins like a percent-encoded byte and is none.
+_NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 class Refused(Exception):
@@ -63,7 +67,8 @@ class Block:
 class Request:
     """A request but for its body: the `Scope` of a `Site`.
 
-    `path` is percent-decoded; bytes that are not UTF-8 become U+FFFD. Raises `Refused`.
+    `path` is percent-decoded; bytes that are not UTF-8 become U+FFFD. A `#` is part of it, as in Go: no target has a
+    fragment, and a proxy that compares paths must see the one that is meant. Raises `Refused`.
     """
 
     __slots__ = ("block", "client", "headers", "http_version", "method", "path", "query_string")
@@ -74,10 +79,14 @@ class Request:
         self.block = block
         self.headers = block.headers
         self.client = client
-        if target[0] != "/" or "#" in target:
+        if target[0] != "/":
             target = _origin(target)
         path, _, self.query_string = target.partition("?")
-        self.path = unquote(path) if "%" in path else path
+        if "%" in path:
+            if _NO_ESCAPE.search(path):
+                raise Refused(400)
+            path = unquote(path)
+        self.path = path
 
 
 def read_line(data: bytes, end: int) -> tuple[str, str, str]:
@@ -91,12 +100,11 @@ def read_line(data: bytes, end: int) -> tuple[str, str, str]:
 
 
 def _origin(target: str) -> str:
-    """A target as path and query; a proxy's, which has scheme and host before them, too."""
-    target = target.partition("#")[0]
-    if target[:1] == "/" or target == "*":
+    """A target without its scheme and host, which proxies are sent."""
+    if target == "*":
         return target
     try:
-        parts = urlsplit(target)
+        parts = urlsplit(target, allow_fragments=False)
     except ValueError:
         raise Refused(400) from None
     if parts.scheme not in ("http", "https") or not parts.netloc:
@@ -132,8 +140,10 @@ def read_block(version: str, block: bytes) -> Block:
     except httptools.HttpParserError as e:
         raise e.__context__ if isinstance(e.__context__, Refused) else Refused(400) from None
     headers = Headers(found.pairs)
-    hosts = len(headers.all("host"))
-    if not found.whole or hosts > 1 or (hosts == 0 and version == "1.1"):
+    hosts = headers.all("host")
+    if not found.whole or len(hosts) > 1 or not (hosts or version == "1.0"):
+        raise Refused(400)
+    if hosts and not _HOST.fullmatch(hosts[0]):
         raise Refused(400)
     expected = headers.get("expect", "").lower()
     if expected not in ("", "100-continue"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import httptools
@@ -13,20 +14,25 @@ from strongroom.server.own.heads import CHUNKED, Block, Refused, Request, read_b
 #: ones again and again, and to compare them costs a tenth of reading them.
 MOST_KNOWN: Final = 4
 LONGEST_KNOWN: Final = 2 << 10
+#: And how many headers they may have: what is read of a small one takes a hundred times its bytes.
+MOST_HEADERS_KNOWN: Final = 32
 
 _END: Final = b"\r\n\r\n"
+_EMPTY: Final = re.compile(rb"(?:\r\n)+")
 _CHUNKED_HEAD: Final = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Inbound:
     """What has come and is not yet taken. One message after the other: its head, then its body until it is `whole`."""
 
-    __slots__ = ("_body", "_data", "_known", "_left", "_looked", "whole")
+    __slots__ = ("_body", "_data", "_known", "_left", "_lined", "_looked", "whole")
 
     def __init__(self) -> None:
         self._data: bytes | bytearray = b""
         #: Up to where there is no end of a head.
         self._looked = 0
+        #: The first line of a head that is not all here is in order.
+        self._lined = False
         self._known: dict[bytes, Block] = {}
         self._left = 0
         self._body: _Chunks | None = None
@@ -63,6 +69,7 @@ class Inbound:
             block = self._read(version, raw)
         request = Request(method, target, version, block, client)
         self._data, self._looked, self._left = data[end + 4 :], 0, block.length
+        self._lined = False
         self.whole = not block.length
         self._body = _Chunks() if block.length == CHUNKED else None
         return request
@@ -81,7 +88,7 @@ class Inbound:
 
     def _read(self, version: str, raw: bytes) -> Block:
         block = read_block(version, raw)
-        if version == "1.1" and len(raw) <= LONGEST_KNOWN:
+        if version == "1.1" and len(raw) <= LONGEST_KNOWN and len(block.headers) <= MOST_HEADERS_KNOWN:
             if len(self._known) == MOST_KNOWN:
                 self._known.clear()
             self._known[raw] = block
@@ -89,24 +96,28 @@ class Inbound:
 
     def _head_later(self, client: str) -> Request | None:
         """Look whether what is here can still become a head, past the empty lines that some send before it."""
-        start = 0
-        while self._data[start : start + 2] == b"\r\n":
-            start += 2
-        if start:
-            self._data, self._looked = self._data[start:], 0
+        empty = _EMPTY.match(self._data)
+        if empty is not None:
+            self._data, self._looked, self._lined = self._data[empty.end() :], 0, False
             return self.head(client) if self._data else None
-        first = self._data[:1]
-        line = self._data.find(b"\n", 0, MAX_HEAD)
-        if first and first != b"\r" and not first.isalpha():
-            raise Refused(400)
-        if line >= 0:
-            if self._data[line - 1 : line] != b"\r":
-                raise Refused(400)
-            read_line(bytes(self._data[: line - 1]), line - 1)
+        if not self._lined:
+            self._begin_line()
         if len(self._data) > MAX_HEAD:
             raise Refused(431)
         self._looked = max(len(self._data) - len(_END) + 1, 0)
         return None
+
+    def _begin_line(self) -> None:
+        """Look at what is here of the first line. Once it is all here it is not looked at again with every byte."""
+        first = self._data[:1]
+        if first and first != b"\r" and not first.isalpha():
+            raise Refused(400)
+        line = self._data.find(b"\n", max(self._looked - 1, 0), MAX_HEAD)
+        if line >= 0:
+            if self._data[line - 1 : line] != b"\r":
+                raise Refused(400)
+            read_line(bytes(self._data[: line - 1]), line - 1)
+            self._lined = True
 
 
 class _Chunks:

@@ -13,6 +13,8 @@ Pairs = Sequence[tuple[str, str]]
 
 #: How many different heads are remembered. Nearly all answers have one of a few.
 MOST_KNOWN: Final = 256
+#: And how long they may be, in bytes: some have what the client sent in them.
+LONGEST_KNOWN: Final = 1 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,11 @@ class Starts:
         key = status, tuple(headers)
         start = self._known.get(key)
         if start is None:
-            if len(self._known) == MOST_KNOWN:
-                self._known.clear()
-            start = self._known[key] = _start(status, headers)
+            start = _start(status, headers)
+            if len(start.text) <= LONGEST_KNOWN:
+                if len(self._known) == MOST_KNOWN:
+                    self._known.clear()
+                self._known[key] = start
         return start
 
 

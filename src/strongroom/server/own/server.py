@@ -27,6 +27,8 @@ SWEEP_SECONDS: Final = 0.5
 SHUTDOWN_SECONDS: Final = 1.0
 #: How long nothing is accepted after the system had no descriptor for it, in seconds.
 PAUSE_SECONDS: Final = 0.5
+#: Connections accepted in one go: while requests keep the loop busy its turns are few.
+MOST_AT_ONCE: Final = 16
 #: What a TLS connection begins with (RFC 8446, 5.1: a record of type handshake).
 HANDSHAKE: Final = b"\x16"
 #: To who speaks HTTP without TLS; the words of Go's server, and so of Vault's.
@@ -119,25 +121,32 @@ class Running:
             self._loop.remove_reader(self._sock.fileno())
 
     def _accept(self) -> None:
+        for _ in range(MOST_AT_ONCE):
+            if not self._accepting or not self._accept_one():
+                return
+
+    def _accept_one(self) -> bool:
+        """Take a connection that waits, if there is one."""
         assert self._sock is not None
         if self.site.retiring:
             self._accept_no_more()
-            return
+            return False
         try:
             sock, address = self._sock.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return
+            return False
         except OSError as e:
             log.error("no connection can be accepted: %s", (e.strerror or "it failed").lower())
             self._accept_no_more()
             self._loop.call_later(PAUSE_SECONDS, self._accept_more)
-            return
+            return False
         sock.setblocking(False)
         task = self._loop.create_task(self._greet(sock, name_of(address)))
         self._greeting.add(task)
         task.add_done_callback(self._greeted)
         if self._full():
             self._accept_no_more()
+        return True
 
     def _full(self) -> bool:
         return len(self._greeting) + len(self._connections) >= self._most

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: The most bytes of a body that wait to be asked for.
 HIGH: Final = 1 << 18
+#: Statuses whose answers end with their heads, whatever is said of a length: a body would be the next answer's head.
+BODILESS: Final = frozenset((204, 304))
 GO_ON: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -79,7 +81,7 @@ class Wire:
                     self._size += len(piece)
         if self._waiter is not None:
             self._wake()
-        elif (self.whole and inbound.more) or self._size > HIGH:
+        if (self.whole and inbound.more) or self._error is not None or (self._size > HIGH and self._waiter is None):
             self.paused = True
             self._connection.pause()
 
@@ -148,7 +150,9 @@ class Wire:
         """Answer with a body."""
         start = starts.get(status, headers)
         parts = [start.text]
-        if start.length is None and status >= 200 and status not in (204, 304):
+        if status in BODILESS:
+            body = b""
+        elif start.length is None:
             parts.append(b"\r\ncontent-length: %d" % len(body))
         self._finish_head(parts, closes=start.closes)
         if self._request.method != "HEAD":
