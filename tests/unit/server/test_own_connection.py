@@ -30,7 +30,8 @@ class Transport:
         return ("127.0.0.1", 5000) if name == "peername" else None
 
     def write(self, data: bytes) -> None:
-        assert not (self.is_closing() or self.ended), "written after the end"
+        over = self.is_closing() or self.ended
+        assert not over, "written after the end"
         self.written += data
 
     def can_write_eof(self) -> bool:
