@@ -517,6 +517,31 @@ def test_beyond_the_most_connections_one_waits_until_another_ends(
     serve(body, listener(tmp_path))
 
 
+def test_who_is_idle_is_ended_where_others_wait(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("strongroom.server.own.server.most_connections", lambda: 3)
+    monkeypatch.setattr("strongroom.server.own.connection.SPARE_SECONDS", 0.1)
+    go_on = asyncio.Event()
+
+    async def handle(request: Request) -> Response:
+        if request.path == "slow":
+            await go_on.wait()
+        return Response(data={})
+
+    async def body(edge: Edge) -> None:
+        silent, idle = await asyncio.to_thread(connect, edge), await asyncio.to_thread(connect, edge)
+        await asyncio.to_thread(idle.sendall, b"GET /v1/a HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert await asyncio.to_thread(idle.recv, 12) == b"HTTP/1.1 200"
+        under_way = asyncio.create_task(call(edge, "GET", "/v1/slow"))
+        for _ in range(3):
+            assert (await call(edge, "GET", "/v1/a"))[0] == 200
+        go_on.set()
+        assert (await under_way)[0] == 200
+        silent.close()
+        idle.close()
+
+    serve(body, listener(tmp_path), handle=handle)
+
+
 def test_a_request_that_takes_too_long_is_503(tmp_path: pathlib.Path) -> None:
     async def forever(request: Request) -> Response:
         await asyncio.Event().wait()

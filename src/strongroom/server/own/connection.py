@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: How long a client may be silent in the middle of a body, and take nothing of an answer; seconds.
 READ_SILENCE: Final = 30.0
 WRITE_SILENCE: Final = 60.0
+#: Who has asked for nothing so long, in seconds, may be ended where others wait for a connection.
+SPARE_SECONDS: Final = 5.0
 #: How long, and for how many bytes, a client that is refused may go on sending: cut off at once, it would lose the
 #: answer that says why.
 LINGER_SECONDS: Final = 2.0
@@ -42,6 +44,8 @@ class Connection(asyncio.Protocol):
         self._wire: Wire | None = None
         self._client = ""
         self._shown: Shown = None
+        #: There has been a request.
+        self._served = False
         #: Some of the next request's head is here.
         self._begun = False
         #: The client has said all it will say.
@@ -120,6 +124,13 @@ class Connection(asyncio.Protocol):
         if self._wire is None:
             self._close()
 
+    def spare(self, now: float) -> bool:
+        """Whether it has been idle for a while at this time of the loop's."""
+        if self._begun or self._ending or self._wire is not None:
+            return False
+        times = self._server.times
+        return now - self.due + (times.idle if self._served else times.header) > SPARE_SECONDS
+
     def expire(self) -> None:
         """It took too long."""
         self._abort()
@@ -140,7 +151,7 @@ class Connection(asyncio.Protocol):
             self._wait(self._server.times.header)
 
     def _begin(self, request: Request) -> None:
-        self._begun, self.due = False, math.inf
+        self._begun, self._served, self.due = False, True, math.inf
         self._wire = wire = Wire(self, request)
         if self.inbound.more:
             wire.feed()

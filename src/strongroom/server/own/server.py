@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 import logging
 import socket
 import ssl
@@ -212,7 +213,15 @@ class Running:
         now = self._loop.time()
         for connection in [one for one in self._connections if one.due <= now]:
             connection.expire()
+        if self._full():
+            self._make_room(now)
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def _make_room(self, now: float) -> None:
+        """End some of those who have been idle longest: who only holds connections must not keep all others out."""
+        spare = [one for one in self._connections if one.spare(now)]
+        for connection in heapq.nsmallest(max(self._most // 16, 1), spare, key=lambda one: one.due):
+            connection.finish()
 
 
 async def _peek(sock: socket.socket) -> bytes:
