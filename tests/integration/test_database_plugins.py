@@ -186,6 +186,52 @@ def test_with_scram_the_server_sees_only_the_verifier(postgresql: PostgreSQL) ->
     run("postgresql", {"connection_url": postgresql.url, "password_authentication": "scram-sha-256"}, work)
 
 
+def test_work_that_nobody_waits_for_any_more_ends_in_the_database_too(postgresql: PostgreSQL) -> None:
+    asleep = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep%'"
+
+    async def work(database: Database) -> None:
+        async def create() -> None:
+            async with database.session() as session:
+                statements = ["SELECT pg_sleep(600)", *CREATE["postgresql"]]
+                await session.new_user(NewUser("v-never", "pw", datetime.now(UTC), statements))
+
+        creating = asyncio.create_task(create())
+        while await asyncio.to_thread(postgresql.execute, asleep) == [(0,)]:
+            pass
+        creating.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await creating
+        while await asyncio.to_thread(postgresql.execute, asleep) != [(0,)]:
+            pass
+        assert not postgresql.users()
+
+    run("postgresql", {"connection_url": postgresql.url}, work)
+
+
+@pytest.mark.parametrize("copy", ["COPY pg_class TO STDOUT", "COPY pg_class FROM STDIN"])
+def test_statements_cannot_copy_data_and_leave_nothing(postgresql: PostgreSQL, copy: str) -> None:
+    async def work(database: Database) -> None:
+        with pytest.raises(DatabaseError, match="COPY is not possible"):
+            async with database.session() as session:
+                await session.new_user(NewUser("v-x", "pw", datetime.now(UTC), [*CREATE["postgresql"], copy]))
+        assert not postgresql.users()
+        await database.verify()
+
+    run("postgresql", {"connection_url": postgresql.url}, work)
+
+
+def test_statements_may_be_longer_than_a_socket_takes_at_once(postgresql: PostgreSQL) -> None:
+    async def work(database: Database) -> None:
+        comment = f"COMMENT ON ROLE \"{{{{name}}}}\" IS '{'x' * 4_000_000}'"
+        async with database.session() as session:
+            await session.new_user(NewUser("v-long", "pw", datetime.now(UTC), [*CREATE["postgresql"], comment]))
+            assert postgresql.users() == {"v-long"}
+            await session.delete_user("v-long", ())
+        assert not postgresql.users()
+
+    run("postgresql", {"connection_url": postgresql.url}, work)
+
+
 def test_key_and_value_settings_work_too(postgresql: PostgreSQL) -> None:
     postgresql.execute("CREATE ROLE awkward WITH LOGIN PASSWORD 'it''s \\ \"so\"'")
     url = f"host=127.0.0.1 port={postgresql.port} user={{{{username}}}} password='{{{{password}}}}' dbname=postgres"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, Final
 
 from strongroom import identity
 from strongroom.api.backend import Backend, backend
 from strongroom.api.messages import Operation, Request, Response
+from strongroom.api.routes import Route
 from strongroom.app.installed import installed
 from strongroom.auth.methods import METHODS
 from strongroom.auth.token import token
@@ -76,7 +78,9 @@ def streams(operation: Operation, path: str) -> bool:
     """Whether a request's body is handed to its handler in chunks, unparsed."""
     if not path.startswith("sys/"):
         return False
-    return any(
-        route.flags.raw_body and route.operation is operation and route.regex.fullmatch(path[4:])
-        for route in system.routes
-    )
+    return any(route.operation is operation and route.regex.fullmatch(path[4:]) for route in _streamed())
+
+
+@functools.cache
+def _streamed() -> tuple[Route, ...]:
+    return tuple(route for route in system.routes if route.flags.raw_body)

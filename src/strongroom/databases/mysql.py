@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -22,7 +22,7 @@ from strongroom.clock import Clock
 from strongroom.databases import settings
 from strongroom.databases.mysql_dsn import Target, read_target
 from strongroom.databases.plugin import Change, DatabaseError, NewUser
-from strongroom.databases.pool import Pool
+from strongroom.databases.pool import Made, Pool
 from strongroom.databases.statements import MYSQL, Prepared, Statements, fill
 from strongroom.databases.waiting import readable
 from strongroom.databases.words import redacted
@@ -211,11 +211,9 @@ class MySQL:
         self._statements = Statements(MYSQL)
         self._pool: Pool[Connection] = Pool(self._connect, settings.limits(details), clock)
 
-    @asynccontextmanager
-    async def session(self, *, background: bool = False) -> AsyncIterator[Session]:
+    def session(self, *, background: bool = False) -> AbstractAsyncContextManager[Session]:
         """A session."""
-        async with self._pool.use(background=background) as connection:
-            yield Session(connection, self._statements)
+        return Made(self._pool.use(background=background), lambda connection: Session(connection, self._statements))
 
     async def verify(self) -> None:
         """Prove that the server lets us in."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Final, Generic, Protocol, TypeVar
 
 from strongroom.clock import Clock
@@ -37,6 +36,7 @@ class Connection(Protocol):
 
 
 C = TypeVar("C", bound=Connection)
+T = TypeVar("T")
 
 
 class Pool(Generic[C]):
@@ -51,25 +51,29 @@ class Pool(Generic[C]):
         self._idle: deque[tuple[C, float]] = deque()
         self._closed = False
 
-    @asynccontextmanager
-    async def use(self, *, background: bool = False) -> AsyncIterator[C]:
+    def use(self, *, background: bool = False) -> Use[C]:
         """A connection for a block. Raises `DatabaseError` when none is free in time, and what opening raises."""
-        try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                await self._slots.acquire(background=background)
-        except TimeoutError:
-            raise DatabaseError(f"no connection became free within {WAIT_SECONDS:.0f} seconds") from None
-        try:
-            connection, opened = await self._take()
+        return Use(self, background)
+
+    async def _acquire(self, background: bool) -> tuple[C, float]:
+        if not self._slots.try_acquire(background=background):
             try:
-                yield connection
-            except Exception:
-                await self._give_back(connection, opened)  # if the failure left it usable
-                raise
-            except BaseException:
+                async with asyncio.timeout(WAIT_SECONDS):
+                    await self._slots.acquire(background=background)
+            except TimeoutError:
+                raise DatabaseError(f"no connection became free within {WAIT_SECONDS:.0f} seconds") from None
+        try:
+            return await self._take()
+        except BaseException:
+            self._slots.release(background=background)
+            raise
+
+    async def _release(self, connection: C, opened: float, error: BaseException | None, background: bool) -> None:
+        try:
+            if error is None or isinstance(error, Exception):
+                await self._give_back(connection, opened)  # if a failure left it usable
+            else:
                 await _close(connection)
-                raise
-            await self._give_back(connection, opened)
         finally:
             self._slots.release(background=background)
 
@@ -100,6 +104,37 @@ class Pool(Generic[C]):
 
     def _fresh(self, opened: float) -> bool:
         return not self._limits.lifetime or self._clock.monotonic() - opened < self._limits.lifetime
+
+
+class Use(Generic[C]):
+    """A pool's connection, for one block."""
+
+    __slots__ = ("_background", "_pool", "_taken")
+
+    def __init__(self, pool: Pool[C], background: bool) -> None:
+        self._pool, self._background = pool, background
+
+    async def __aenter__(self) -> C:
+        self._taken = await self._pool._acquire(self._background)
+        return self._taken[0]
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        await self._pool._release(*self._taken, error, self._background)
+
+
+class Made(Generic[C, T]):
+    """What is made of a pool's connection, for one block."""
+
+    __slots__ = ("_make", "_use")
+
+    def __init__(self, use: Use[C], make: Callable[[C], T]) -> None:
+        self._use, self._make = use, make
+
+    async def __aenter__(self) -> T:
+        return self._make(await self._use.__aenter__())
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        await self._use.__aexit__(kind, error, trace)
 
 
 async def _close(connection: Connection) -> None:

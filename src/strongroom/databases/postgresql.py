@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 import psycopg
@@ -12,7 +12,7 @@ import psycopg
 from strongroom.clock import Clock
 from strongroom.databases import settings
 from strongroom.databases.plugin import DatabaseError, SettingError
-from strongroom.databases.pool import Pool
+from strongroom.databases.pool import Made, Pool
 from strongroom.databases.postgresql_dsn import Target, connection_words, read_target, server_words
 from strongroom.databases.postgresql_session import WORK_SECONDS, Connection, OneByOne, Session
 from strongroom.databases.statements import POSTGRESQL, Statements
@@ -34,11 +34,12 @@ class PostgreSQL:
         self._statements = Statements(POSTGRESQL)
         self._pool: Pool[Connection] = Pool(self._connect, settings.limits(details), clock)
 
-    @asynccontextmanager
-    async def session(self, *, background: bool = False) -> AsyncIterator[Session]:
+    def session(self, *, background: bool = False) -> AbstractAsyncContextManager[Session]:
         """A session."""
-        async with self._pool.use(background=background) as connection:
-            yield Session(connection, self._statements, self._one_by_one, scram_only=self._scram_only)
+        return Made(self._pool.use(background=background), self._session)
+
+    def _session(self, connection: Connection) -> Session:
+        return Session(connection, self._statements, self._one_by_one, scram_only=self._scram_only)
 
     async def verify(self) -> None:
         """Prove that the database lets us in."""

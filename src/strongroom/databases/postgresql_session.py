@@ -13,6 +13,7 @@ The statements for a removal that nobody wrote follow what Vault's documentation
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -33,6 +34,8 @@ from strongroom.databases.words import redacted
 
 #: How long one piece of work may take, in seconds: less than what a lease's revocation is given.
 WORK_SECONDS: Final = 50.0
+#: How long a statement is asked to end whose time is up.
+CANCEL_SECONDS: Final = 5.0
 
 #: How often work is tried that others get in the way of, and for how long such work is done one by one.
 ATTEMPTS: Final = 20
@@ -57,6 +60,7 @@ _DROP: Final = ("SAVEPOINT attempt", 'DROP OWNED BY "{{name}}"', 'DROP ROLE IF E
 Results = Sequence[PGresult]
 Work = Callable[[Results], Awaitable[None]]
 
+_COPY: Final = (psycopg.pq.ExecStatus.COPY_IN, psycopg.pq.ExecStatus.COPY_OUT, psycopg.pq.ExecStatus.COPY_BOTH)
 _FINE: Final = (psycopg.pq.ExecStatus.COMMAND_OK, psycopg.pq.ExecStatus.TUPLES_OK, psycopg.pq.ExecStatus.EMPTY_QUERY)
 
 
@@ -83,13 +87,49 @@ class Connection:
         """
         text = statements.encode() if isinstance(statements, str) else statements.as_bytes(self.raw)
         self.raw.pgconn.send_query(text)
-        results = await self.raw.wait(generators.execute(self.raw.pgconn))
+        results = await self._results()
         for result in results:
             if result.status == psycopg.pq.ExecStatus.FATAL_ERROR:
                 raise psycopg.errors.error_from_result(result, encoding=self.raw.info.encoding)
             if result.status not in _FINE:
                 raise psycopg.ProgrammingError("COPY is not possible here")
         return results
+
+    async def _results(self) -> Results:
+        pgconn = self.raw.pgconn
+        if pgconn.flush():  # more than the socket takes at once
+            return await self.raw.wait(generators.execute(pgconn))
+        results: list[PGresult] = []
+        while True:
+            if pgconn.is_busy():
+                await self._readable()
+                pgconn.consume_input()
+            elif (result := pgconn.get_result()) is None:
+                return results
+            else:
+                results.append(result)
+                if result.status in _COPY:
+                    return results  # it would be the same one for ever
+
+    async def _readable(self) -> None:
+        loop = asyncio.get_running_loop()
+        arrived = loop.create_future()
+        descriptor = self.raw.pgconn.socket
+        loop.add_reader(descriptor, _arrive, arrived)
+        try:
+            await arrived
+        except asyncio.CancelledError:
+            # What nobody waits for any more is not to hold locks in the database.
+            with contextlib.suppress(Exception):
+                await self.raw.cancel_safe(timeout=CANCEL_SECONDS)
+            raise
+        finally:
+            loop.remove_reader(descriptor)
+
+
+def _arrive(arrived: asyncio.Future[None]) -> None:
+    if not arrived.done():
+        arrived.set_result(None)
 
 
 class OneByOne:

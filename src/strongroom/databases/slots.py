@@ -21,10 +21,16 @@ class Slots:
         self._waiting: tuple[deque[asyncio.Future[None]], deque[asyncio.Future[None]]] = (deque(), deque())
         self._requests_in_a_row = 0
 
+    def try_acquire(self, *, background: bool = False) -> bool:
+        """Take a slot if nobody has to wait for it; whether that could be."""
+        if self._waiting[background] or not self._may_go(background):
+            return False
+        self._go(background)
+        return True
+
     async def acquire(self, *, background: bool = False) -> None:
         """Wait for a slot; each of a kind in order."""
-        if not self._waiting[background] and self._may_go(background):
-            self._go(background)
+        if self.try_acquire(background=background):
             return
         slot = asyncio.get_running_loop().create_future()
         self._waiting[background].append(slot)

@@ -44,10 +44,14 @@ class PasswordPolicy:
     charsets: tuple[Charset, ...]
     #: All characters that may be in it, once each.
     alphabet: str = field(init=False)
+    #: What a password needs so many of, the fewest characters first: they are the likeliest to be missing.
+    _wanted: tuple[tuple[int, frozenset[str]], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         characters = {c for charset in self.charsets for c in charset.characters}
         object.__setattr__(self, "alphabet", "".join(sorted(characters)))
+        wanted = [(one.minimum, frozenset(one.characters)) for one in self.charsets if one.minimum > 0]
+        object.__setattr__(self, "_wanted", tuple(sorted(wanted, key=lambda one: len(one[1]))))
 
     def generate(self) -> str:
         """A password, drawn from the operating system's randomness."""
@@ -63,10 +67,12 @@ class PasswordPolicy:
         return "".join(built)
 
     def _fits(self, candidate: str) -> bool:
-        return all(
-            charset.minimum <= 0 or sum(map(charset.characters.__contains__, candidate)) >= charset.minimum
-            for charset in self.charsets
-        )
+        for minimum, characters in self._wanted:
+            if characters.isdisjoint(candidate):
+                return False
+            if minimum > 1 and sum(map(characters.__contains__, candidate)) < minimum:
+                return False
+        return True
 
 
 def parse_password_policy(text: str) -> PasswordPolicy:
