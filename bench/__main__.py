@@ -73,11 +73,8 @@ def many(folder: pathlib.Path, count: int, settings: Settings) -> str:
     lot = dataclasses.replace(some, names=count)
     few = [measure(server, some, settings) for _ in range(settings.rounds)]
     took = asyncio.run(load.write_all(server.url, filling(token, count), settings.connections))
-    same: list[load.Figures] = []
-    full: list[load.Figures] = []
-    for _ in range(settings.rounds):
-        same.append(measure(server, some, settings))
-        full.append(measure(server, lot, settings))
+    same = [measure(server, some, settings) for _ in range(settings.rounds)]
+    full = [measure(server, lot, settings) for _ in range(settings.rounds)]
     resident = server.resident_bytes()
     server.stop()
     server = servers.start(folder)

@@ -79,6 +79,8 @@ class Barrier:
         self._open: _Open | None = None
         self._keyring_lock = asyncio.Lock()
         self._listeners: list[tuple[str, Callable[[str], None]]] = []
+        #: What their keys start with.
+        self._told: tuple[str, ...] = ()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # -- The seal ---------------------------------------------------------------------------------------------------
@@ -262,7 +264,8 @@ class Barrier:
         """
         row = (prefix, listener)
         self._listeners.append(row)
-        return lambda: self._listeners.remove(row)
+        self._told = tuple({prefix for prefix, _ in self._listeners})
+        return lambda: self._forget(row)
 
     # -- Outside storage --------------------------------------------------------------------------------------------
 
@@ -298,8 +301,14 @@ class Barrier:
             value = _decrypt(open_.keyring, key, raw)
         return cache.put(key, value) if current else Entry(value)
 
+    def _forget(self, row: tuple[str, Callable[[str], None]]) -> None:
+        self._listeners.remove(row)
+        self._told = tuple({prefix for prefix, _ in self._listeners})
+
     def _tell(self, key: str) -> None:
         folder = not key or key[-1] == "/"
+        if not folder and not key.startswith(self._told):
+            return  # as most keys are: nobody's
         for prefix, listener in self._listeners:
             if key.startswith(prefix) or (folder and prefix.startswith(key)):
                 listener(key)

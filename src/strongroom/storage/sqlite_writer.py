@@ -72,7 +72,9 @@ class Writer:
         #: What waits; None is the last. Only a thread that is idle has to be woken, which is dear.
         self._waiting: deque[_Item | None] = deque()
         self._idle = False
-        self._wake = threading.Semaphore(0)
+        # Locked while the thread has nothing to be woken for. A semaphore would be Python code around such a lock.
+        self._wake = threading.Lock()
+        self._wake.acquire()
         self._ended = False
         self._checkpoint_due = threading.Event()
         # SQLite lets one checkpoint run at a time and gives a second one up.
@@ -99,7 +101,8 @@ class Writer:
         self._waiting.append(item)
         if self._idle:
             self._idle = False
-            self._wake.release()
+            if self._wake.locked():
+                self._wake.release()
 
     # -- On the thread ------------------------------------------------------------------------------------------------
 
