@@ -33,12 +33,12 @@ async def top(ctx: SystemContext, args: TopArgs) -> dict[str, Any]:
         raise BadRequest(f"limit must be between 1 and {MOST}")
     if args.prefix and args.group_by == lease_top.TOKEN:
         raise BadRequest("a prefix cannot be used with group_by=token")
-    counts = await lease_top.count(ctx.live, args.group_by, args.prefix)
+    counts = await lease_top.count(ctx.live, args.group_by, args.prefix, args.limit)
     return {
         "group_by": args.group_by,
-        "leases": counts.total(),
-        "producers": len(counts),
-        "top": [{**await _named(ctx, args.group_by, name), "leases": n} for name, n in counts.most_common(args.limit)],
+        "leases": counts.leases,
+        "producers": counts.producers,
+        "top": [{**await _named(ctx, args.group_by, name), "leases": n} for name, n in counts.top],
     }
 
 
