@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from strongroom.server.listeners import MAX_HEAD, MAX_HEADERS
 from strongroom.server.own.heads import Refused, Request, read_line
-from strongroom.server.own.inbound import Inbound
+from strongroom.server.own.inbound import Inbound, _Chunks
 
 Message = tuple[str, str, bytes]
 
@@ -139,6 +139,30 @@ def test_chunks_that_are_none_are_refused(body: bytes) -> None:
         read(head(b"Transfer-Encoding: chunked") + body + b"0\r\n\r\n")
 
 
+@pytest.mark.parametrize(
+    "line", [b"5;" + b"x" * MAX_HEAD, b"5" * 5000, b"5;a\rb\r\n", b"5;\x00\r\n", b"5 ;a\r\n", b"5\r\r\n"]
+)
+def test_a_size_that_never_ends_or_has_more_in_it_is_refused(line: bytes) -> None:
+    with pytest.raises(Refused):
+        read(head(b"Transfer-Encoding: chunked"), *[line[i : i + 999] for i in range(0, len(line), 999)], b"hello\r\n")
+
+
+def test_a_body_full_of_ends_is_read_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = 0
+    feed = _Chunks._feed
+
+    def counted(self: _Chunks, data: bytes) -> None:
+        nonlocal calls
+        calls += 1
+        feed(self, data)
+
+    monkeypatch.setattr(_Chunks, "_feed", counted)
+    content = b"\r\n\r\n0\r\n\r\n" * 1000
+    text = b"%x\r\n%s\r\n" % (len(content), content)
+    assert read(head(b"Transfer-Encoding: chunked") + text * 3 + b"0\r\n\r\n") == [("POST", "/v1/a", content * 3)]
+    assert calls <= 3
+
+
 def test_what_stands_between_chunks_is_not_taken_without_end() -> None:
     endless = (b"0\r\n" if part == 0 else b"T: " + b"x" * 1000 + b"\r\n" for part in range(10_000))
     with pytest.raises(Refused):
@@ -153,6 +177,8 @@ def test_what_stands_between_chunks_is_not_taken_without_end() -> None:
         ((b"Connection: keep-alive, Close",), b"GET / HTTP/1.1", False),
         ((), b"GET / HTTP/1.0", False),
         ((b"Connection: keep-alive",), b"GET / HTTP/1.0", True),
+        ((b"Connection: close, TE", b"Connection: keep-alive"), b"GET / HTTP/1.0", False),
+        ((b"Connection: keep-alive, x-close",), b"GET / HTTP/1.0", True),
         ((b"Connection: Upgrade", b"Upgrade: h2c"), b"GET / HTTP/1.1", True),
     ],
 )

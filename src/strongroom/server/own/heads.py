@@ -25,6 +25,7 @@ MOST_DIGITS: Final = 18
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) ([!-~\x80-\xff]+) HTTP/(1\.[01])")
 #: A host, with its port if any, is made of these (RFC 3986, 3.2.2).
 _HOST = re.compile(r"[!$%&'()*+,\-.:;=\[\]_~0-9A-Za-z]*")
+_CLOSE = re.compile(r"(?i)(?:^|,)[ \t]*close[ \t]*(?:,|$)")
 #: What begins like a percent-encoded byte and is none.
 _NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 
@@ -148,7 +149,9 @@ def read_block(version: str, block: bytes) -> Block:
     expected = headers.get("expect", "").lower()
     if expected not in ("", "100-continue"):
         raise Refused(417)
-    return Block(headers, _length(headers, version), found.kept, bool(expected) and version == "1.1")
+    # To llhttp an older client that says both means the other; RFC 9112, 9.3, has close win.
+    kept = found.kept and not any(_CLOSE.search(value) for value in headers.all("connection"))
+    return Block(headers, _length(headers, version), kept, bool(expected) and version == "1.1")
 
 
 def _length(headers: Headers, version: str) -> int:

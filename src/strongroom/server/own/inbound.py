@@ -18,6 +18,10 @@ LONGEST_KNOWN: Final = 2 << 10
 MOST_HEADERS_KNOWN: Final = 32
 
 _END: Final = b"\r\n\r\n"
+#: The line before a chunk: its size, extensions that nobody asked for, and how long it may be.
+_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[^\r\n]*)?\r\n")
+_SIZE_SO_FAR: Final = re.compile(rb"[0-9A-Fa-f]{1,16}(?:;[^\r\n]*)?\r?")
+LONGEST_SIZE: Final = 4 << 10
 _EMPTY: Final = re.compile(rb"(?:\r\n)+")
 _CHUNKED_HEAD: Final = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -121,40 +125,71 @@ class Inbound:
 
 
 class _Chunks:
-    """A chunked body, read by llhttp."""
+    """A chunked body. llhttp reads it, and what it does not say is found here: where the body ends.
+
+    That can only be behind a chunk of size 0, so what is in the chunks before it need not be searched.
+    """
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self.whole = False
-        self._idle = 0
+        #: How many bytes of the latest chunk, its end included, are still to come.
+        self._due = 0
+        #: The last chunk has begun: trailers and the end follow.
+        self._last = False
+        #: Bytes of the last chunk.
+        self._trailing = 0
         self._parser = httptools.HttpRequestParser(self)
         self._parser.feed_data(_CHUNKED_HEAD)
 
     def on_body(self, piece: bytes) -> None:
         self._pieces.append(piece)
-        self._idle = 0
 
     def on_message_complete(self) -> None:
         self.whole = True
 
     def take(self, data: bytes) -> tuple[bytes, bytes]:
-        """The piece of the body in these bytes, and what comes after its end. Raises `Refused`."""
-        at = 0
-        while at < len(data) and not self.whole:
+        """The piece of the body in these bytes, and what is not read yet. Raises `Refused`."""
+        at = 0 if self._last else self._chunks(data)
+        self._feed(data[:at])
+        while self._last and at < len(data) and not self.whole:
             # llhttp does not say where a message ended, but there is only one way to end.
             cut = at + 1 if at < len(_END) - 1 else _behind(data, at)
-            self._idle += cut - at
-            try:
-                self._parser.feed_data(data[at:cut])
-            except httptools.HttpParserError:
-                raise Refused(400) from None
-            if self._idle > MAX_HEAD:
-                # Sizes, extensions and trailers without a body between them.
+            self._feed(data[at:cut])
+            self._trailing += cut - at
+            if self._trailing > MAX_HEAD:
                 raise Refused(400)
             at = cut
         piece = b"".join(self._pieces)
         self._pieces.clear()
         return piece, data[at:]
+
+    def _chunks(self, data: bytes) -> int:
+        """Up to where there are chunks, the last one not counted."""
+        at = min(self._due, len(data))
+        self._due -= at
+        while at < len(data):
+            line = _SIZE.match(data, at)
+            if line is None:
+                if len(data) - at > LONGEST_SIZE or not _SIZE_SO_FAR.fullmatch(data, at):
+                    raise Refused(400)
+                break  # the rest of it is still to come
+            size = int(line[1], 16)
+            if not size:
+                self._last = True
+                break
+            end = line.end() + size + 2
+            if end > len(data):
+                self._due = end - len(data)
+                return len(data)
+            at = end
+        return at
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            raise Refused(400) from None
 
 
 def _behind(data: bytes, at: int) -> int:
