@@ -54,12 +54,16 @@ class Cache:
 
     def put(self, key: str, value: bytes | None) -> Entry:
         """Keep what is known of a key in place of what was; returns the new entry, kept or not."""
-        self.drop(key)
-        entry = Entry(value, cost=OVERHEAD + len(key) + (len(value) if value is not None else 0))
-        if entry.cost <= self.max_bytes >> 3:
+        before = self._entries.pop(key, None)
+        if before is not None:
+            self.cost -= before.cost
+        cost = OVERHEAD + len(key) + (len(value) if value is not None else 0)
+        entry = Entry(value, cost=cost)
+        if cost <= self.max_bytes >> 3:
             self._entries[key] = entry
-            self.cost += entry.cost
-            self._shrink()
+            self.cost += cost
+            if self.cost > self.max_bytes or len(self._entries) > self.max_entries:
+                self._shrink()
         return entry
 
     def decoded(self, key: str, entry: Entry, kind: type, value: Any) -> None:
