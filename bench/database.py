@@ -268,8 +268,8 @@ def expirations(server: servers.Server, token: str, database: PostgreSQL, count:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.database", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of each measurement")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is repeated; medians are shown")
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of each measurement")
+    parser.add_argument("--rounds", type=int, default=15, help="how often each is repeated; medians are shown")
     parser.add_argument("--expire", type=int, default=0, help="also let so many users fall due within a minute")
     parser.add_argument("--write", action="store_true", help=f"put the figures into {report.DOCUMENT.name}")
     args = parser.parse_args()
