@@ -46,7 +46,7 @@ def listen(listener: Listener) -> tuple[socket.socket, Bound]:
 
 
 def most_connections() -> int:
-    """Connections that a listener has at a time; idle ones count. Beyond, no more are accepted."""
+    """Connections that there are at a time; idle ones count. Beyond, no more are accepted."""
     return int(max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES, 128))
 
 

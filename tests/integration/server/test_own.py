@@ -517,6 +517,24 @@ def test_beyond_the_most_connections_one_waits_until_another_ends(
     serve(body, listener(tmp_path))
 
 
+def test_all_listeners_together_have_no_more_connections_than_there_are_files_for(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strongroom.server.own.server.most_connections", lambda: 2)
+
+    async def body(edge: Edge) -> None:
+        first = await asyncio.to_thread(connect, edge)
+        second = await asyncio.to_thread(connect, edge)
+        waiting = asyncio.create_task(call(edge, "GET", "/v1/a", index=1))
+        done, _ = await asyncio.wait({waiting}, timeout=0.3)
+        assert not done
+        first.close()
+        assert (await waiting)[0] == 200
+        second.close()
+
+    serve(body, listener(tmp_path), Listener(address="127.0.0.1:0", tls_disable=True))
+
+
 def test_who_is_idle_is_ended_where_others_wait(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("strongroom.server.own.server.most_connections", lambda: 3)
     monkeypatch.setattr("strongroom.server.own.connection.SPARE_SECONDS", 0.1)

@@ -55,6 +55,10 @@ class Times:
         )
 
 
+#: All that share the process's file descriptors.
+_running: set[Running] = set()
+
+
 class Running:
     """A server on a listening socket."""
 
@@ -77,8 +81,14 @@ class Running:
         self._gone = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def open(self) -> int:
+        """How many connections it has."""
+        return len(self._greeting) + len(self._connections)
+
     async def start(self) -> None:
         """Start it; on return it takes connections."""
+        _running.add(self)
         # A descriptor of its own: the server that replaces this one waits on the same socket.
         self._sock = self._listening.dup()
         self._sock.setblocking(False)
@@ -96,14 +106,18 @@ class Running:
             task.cancel()
         for connection in list(self._connections):
             connection.finish()
-        while self._greeting or self._connections:
-            self._gone.clear()
-            await self._gone.wait()
+        try:
+            while self.open:
+                self._gone.clear()
+                await self._gone.wait()
+        finally:
+            _running.discard(self)
         if self._timer is not None:
             self._timer.cancel()
 
     def kill(self) -> None:
         """Give up waiting."""
+        _running.discard(self)
         if self._timer is not None:
             self._timer.cancel()
         for connection in list(self._connections):
@@ -129,7 +143,7 @@ class Running:
     def _accept_one(self) -> bool:
         """Take a connection that waits, if there is one."""
         assert self._sock is not None
-        if self.site.retiring:
+        if self.site.retiring or self._full():
             self._accept_no_more()
             return False
         try:
@@ -145,12 +159,10 @@ class Running:
         task = self._loop.create_task(self._greet(sock, name_of(address)))
         self._greeting.add(task)
         task.add_done_callback(self._greeted)
-        if self._full():
-            self._accept_no_more()
         return True
 
     def _full(self) -> bool:
-        return len(self._greeting) + len(self._connections) >= self._most
+        return sum(each.open for each in _running) >= self._most
 
     def _greeted(self, task: asyncio.Task[None]) -> None:
         self._greeting.discard(task)
@@ -204,7 +216,7 @@ class Running:
 
     def _one_less(self) -> None:
         if self.stopping:
-            if not self._greeting and not self._connections:
+            if not self.open:
                 self._gone.set()
         elif not self._full():
             self._accept_more()
@@ -215,6 +227,8 @@ class Running:
             connection.expire()
         if self._full():
             self._make_room(now)
+        else:
+            self._accept_more()  # it may have been another listener's connection that ended
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def _make_room(self, now: float) -> None:
