@@ -488,6 +488,27 @@ def test_stopping_finishes_what_is_under_way_and_ends_idle_connections(tmp_path:
     serve(body, listener(tmp_path), handle=slow)
 
 
+def test_a_request_that_comes_while_the_server_stops_is_answered_as_the_last(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strongroom.server.own.server.GRACE_SECONDS", 30.0)
+
+    async def body(edge: Edge) -> None:
+        with await asyncio.to_thread(connect, edge) as sock:
+            request = b"GET /v1/a HTTP/1.1\r\nHost: a\r\n\r\n"
+            await asyncio.to_thread(sock.sendall, request)
+            assert b"connection: close" not in await asyncio.to_thread(sock.recv, 65536)
+            stopping = asyncio.create_task(edge.stop(60))
+            await asyncio.sleep(0)
+            await asyncio.to_thread(sock.sendall, request)
+            answer = await asyncio.to_thread(rest, sock)
+            assert answer.startswith(b"HTTP/1.1 200")
+            assert b"connection: close" in answer
+        assert await asyncio.wait_for(stopping, 20)  # nobody is left: there is nothing to wait for
+
+    serve(body, listener(tmp_path))
+
+
 def test_who_is_greeted_does_not_hold_up_the_stop(tmp_path: pathlib.Path) -> None:
     async def body(edge: Edge) -> None:
         host, _, port = edge.bound[0].address.rpartition(":")

@@ -295,6 +295,24 @@ def test_who_is_refused_sees_the_end_at_once_and_may_go_on_a_little() -> None:
     assert not last.closed
 
 
+def test_who_is_refused_is_not_cut_off_by_a_server_that_stops() -> None:
+    async def main() -> None:
+        transport = Transport()
+        connection = Connection(Server())  # type: ignore[arg-type]
+        connection.connection_made(transport)  # type: ignore[arg-type]
+        connection.data_received(b"nonsense\r\n\r\n")
+        connection.finish()
+        assert transport.ended
+        assert not transport.is_closing()
+        idle = Transport()
+        connection = Connection(Server())  # type: ignore[arg-type]
+        connection.connection_made(idle)  # type: ignore[arg-type]
+        connection.finish()
+        assert idle.closed
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("status", [204, 304])
 @pytest.mark.parametrize("headers", [[], [("content-length", "4")]])
 def test_an_answer_that_has_no_body_gets_none(status: int, headers: list[tuple[str, str]]) -> None:

@@ -120,8 +120,8 @@ class Connection(asyncio.Protocol):
     # -- What the server says ---------------------------------------------------------------------------------------
 
     def finish(self) -> None:
-        """End it, after the answer that is under way."""
-        if self._wire is None:
+        """End it, after the answer that is under way. One that ends already is left the time to do so cleanly."""
+        if self._wire is None and not self._ending:
             self._close()
 
     def spare(self, now: float) -> bool:

@@ -26,6 +26,8 @@ log = logging.getLogger("strongroom.http")
 SWEEP_SECONDS: Final = 0.5
 #: How long a client may take to confirm the end of its connection, in seconds.
 SHUTDOWN_SECONDS: Final = 1.0
+#: How long idle connections stay when the server stops, in seconds.
+GRACE_SECONDS: Final = 0.05
 #: How long nothing is accepted after the system had no descriptor for it, in seconds.
 PAUSE_SECONDS: Final = 0.5
 #: Connections accepted in one go: while requests keep the loop busy its turns are few.
@@ -68,7 +70,8 @@ class Running:
         #: Whether it speaks TLS.
         self.secured = context is not None
         self.times = Times.of(listener)
-        self.stopping = False
+        #: Connections end with their next answer, and then without one.
+        self.stopping = self._over = False
         self._listening = sock
         self._context = context
         self._most = most_connections()
@@ -96,24 +99,35 @@ class Running:
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
     async def stop(self) -> None:
-        """Take no more connections, finish the requests under way, close the connections."""
+        """Take no more connections, finish the requests under way, close the connections.
+
+        For a moment whoever is there, or waits to be let in, may still ask once, and is told that it was the last time:
+        a request that is on its way while its connection is closed would be lost.
+        """
         self.stopping = True
-        self._accept_no_more()
-        if self._sock is not None:
-            self._sock.close()
-            self._sock = None
-        for task in self._greeting:
-            task.cancel()
-        for connection in list(self._connections):
-            connection.finish()
         try:
-            while self.open:
-                self._gone.clear()
-                await self._gone.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GRACE_SECONDS):
+                    await self._all_gone()
+            self._over = True
+            self._accept_no_more()
+            if self._sock is not None:
+                self._sock.close()
+                self._sock = None
+            for task in self._greeting:
+                task.cancel()
+            for connection in list(self._connections):
+                connection.finish()
+            await self._all_gone()
         finally:
             _running.discard(self)
         if self._timer is not None:
             self._timer.cancel()
+
+    async def _all_gone(self) -> None:
+        while self.open:
+            self._gone.clear()
+            await self._gone.wait()
 
     def kill(self) -> None:
         """Give up waiting."""
@@ -206,7 +220,7 @@ class Running:
     def opened(self, connection: Connection) -> None:
         """A connection is there."""
         self._connections.add(connection)
-        if self.stopping:
+        if self._over:
             connection.finish()
 
     def closed(self, connection: Connection) -> None:
