@@ -396,6 +396,20 @@ def test_a_stream_is_sent_in_chunks_and_to_older_clients_until_the_end() -> None
     assert older.closed
 
 
+def test_others_have_a_turn_between_the_chunks_of_an_answer_however_fast_it_is_taken() -> None:
+    seen: list[str] = []
+
+    async def site(request: Any, wire: Any, shown: Any) -> None:
+        transport = wire.response_stream(200, [])
+        for _ in range(3):
+            asyncio.get_running_loop().call_soon(seen.append, "other")
+            await transport.send_bytes(b"a")
+            seen.append("chunk")
+
+    spoken_to(site)
+    assert seen == ["other", "chunk"] * 3
+
+
 def test_an_answer_that_breaks_off_does_not_look_whole() -> None:
     for then in (BrokenOff, ClientLeft):
         transport = spoken_to(streamed(b"ab", then=then))

@@ -234,9 +234,14 @@ class Connection(asyncio.Protocol):
         transport.write(data)
 
     async def drained(self) -> None:
-        """Wait until the client has taken most of what was written."""
+        """Wait until the client has taken most of what was written, and let others have a turn in any case.
+
+        A client that takes everything at once would otherwise have the loop to itself for as long as its answer is.
+        """
         if self._full is not None:
             await asyncio.shield(self._full)
+        else:
+            await asyncio.sleep(0)
         if self._transport is None:
             raise ClientLeft
 
