@@ -201,6 +201,9 @@ def fill(statement: str, values: Mapping[str, str], dialect: Dialect) -> str:
     return "".join(_filled(piece, values, dialect) for piece in scan(statement, dialect))
 
 
+_COPY = re.compile(r"\bcopy\b", re.IGNORECASE)
+
+
 class Prepared:
     """A role's statements, taken apart once."""
 
@@ -208,8 +211,10 @@ class Prepared:
         self.texts = expand(texts, dialect)
         self._dialect = dialect
         self._pieces = [tuple(scan(text, dialect)) if "{{" in text else () for text in self.texts]
-        #: Whether they can be sent in one message: all in one, they come apart into the same again.
-        self.joinable = split(JOINT.join(self.texts), dialect) == self.texts
+        #: Whether they can be sent in one message: all in one, they come apart into the same again. What a COPY sends
+        #: out may be taken before anybody has refused it, and then what follows it, the commit too, would be done.
+        copies = any(_COPY.search(text) for text in self.texts)
+        self.joinable = not copies and split(JOINT.join(self.texts), dialect) == self.texts
 
     def fill(self, values: Mapping[str, str]) -> list[str]:
         """The statements with their placeholders filled in; raises as `fill` does."""

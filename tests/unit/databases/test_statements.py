@@ -138,6 +138,9 @@ def test_the_time_is_written_as_it_is() -> None:
         (["DO $$ x", "B"], False),
         (["CASE x END; B", "C"], False),
         ([], True),
+        (["SELECT 1", "copy t TO STDOUT"], False),
+        (["/* */ COPY t FROM STDIN"], False),
+        (["SELECT copying FROM t", "SELECT 1"], True),
     ],
 )
 def test_only_statements_that_come_apart_again_are_sent_together(texts: list[str], joinable: bool) -> None:
