@@ -20,6 +20,7 @@ from strongroom.api.context import Context
 from strongroom.api.doctor import Evidence, Findings
 from strongroom.api.messages import Operation, Request
 from strongroom.errors import UnsupportedOperation, UnsupportedPath
+from strongroom.memo import remember
 
 C = TypeVar("C", bound=Context)
 Handler = Callable[..., Awaitable[Any]]
@@ -286,10 +287,7 @@ class Engine(Generic[C]):
         other: Route | None = None
         for route, matched in self._matching(path, operation is Operation.LIST):
             if route.operation is operation:
-                if len(self._known) >= KNOWN:
-                    self._known.clear()
-                self._known[path, operation] = found = (route, matched.groupdict())
-                return found
+                return remember(self._known, (path, operation), (route, matched.groupdict()), KNOWN)
             other = route
         if other:
             raise UnsupportedOperation.terse() if other.flags.terse else UnsupportedOperation()

@@ -25,10 +25,11 @@ from strongroom.audit.entry import (
     ResultsBlock,
     WrapBlock,
 )
-from strongroom.audit.hashing import Salt, conceal, expose, fields_of, parse, remember
+from strongroom.audit.hashing import REMEMBERED, Salt, conceal, expose, fields_of, parse
 from strongroom.audit.jsonx import to_jsonx
 from strongroom.clock import rfc3339
 from strongroom.errors import MULTI, RequestError, UnsupportedOperation, UnsupportedPath
+from strongroom.memo import remember
 
 _encode = msgspec.json.Encoder(enc_hook=encode_hook).encode
 
@@ -131,7 +132,7 @@ class Formatter:
         if known is None:
             block = _encode(self._request(Exchange(_bare(request, operation), mount, who), {}))
             known = _encode(self._auth(exchange)), block.removeprefix(b'{"id":"",').removesuffix(b"}")
-            remember(self._parts, key, known)
+            remember(self._parts, key, known, REMEMBERED)
         auth, same = known
         rest = b""
         if request.data:
@@ -249,7 +250,7 @@ class Formatter:
         key = (request.path, mount.accessor, request.operation, exchange.non_hmac_response_keys, text)
         known = self._answers.get(key)
         if known is None:
-            known = remember(self._answers, key, _encode(self._response(exchange)))
+            known = remember(self._answers, key, _encode(self._response(exchange)), REMEMBERED)
         return known
 
     def _response(self, exchange: Exchange) -> ResponseBlock:

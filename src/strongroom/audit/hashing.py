@@ -13,16 +13,14 @@ import re
 from collections.abc import Callable, Container, Mapping
 from datetime import date, time
 from enum import Enum
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
 from strongroom.api.fields import number_text
 from strongroom.api.messages import Timestamp, encode_hook
 from strongroom.crypto.mac import HMACSHA256
-
-K = TypeVar("K")
-V = TypeVar("V")
+from strongroom.memo import remember
 
 #: How much of each kind is remembered; how long a text may be whose HMAC is.
 REMEMBERED: Final = 4096
@@ -49,14 +47,6 @@ _parse_fast = msgspec.json.Decoder(float_hook=NumberText).decode
 def parse(text: bytes) -> Any:
     """The value of JSON text, its numbers as `NumberText`."""
     return _parse(text.decode("utf-8", "surrogatepass"))
-
-
-def remember(known: dict[K, V], key: K, value: V, most: int = REMEMBERED) -> V:
-    """Keep what was made for a key; with `most` kept already, the others go, in one step for the threads' sake."""
-    if len(known) >= most:
-        known.clear()
-    known[key] = value
-    return value
 
 
 class Salt:
@@ -88,7 +78,7 @@ class Salt:
         """Hash what returns with request after request."""
         known = self._known.get(text)
         if known is None:
-            known = remember(self._known, text, self(text))
+            known = remember(self._known, text, self(text), REMEMBERED)
         return known
 
     def forget(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from strongroom.core.identity_model import Alias, Entity, Group
+from strongroom.memo import remember
 
 #: How many unions with tokens' policies are remembered for each entity.
 UNIONS: Final = 64
@@ -33,9 +34,7 @@ class EntityView:
             return own
         union = self._unions.get(own)
         if union is None:
-            if len(self._unions) >= UNIONS:
-                self._unions.clear()
-            union = self._unions[own] = tuple(sorted({*own, *self.policies}))
+            union = remember(self._unions, own, tuple(sorted({*own, *self.policies})), UNIONS)
         return union
 
     @property

@@ -29,6 +29,7 @@ from strongroom.core.token_model import (
     Salt,
     TokenEntry,
 )
+from strongroom.memo import remember
 from strongroom.storage.barrier import Miss
 
 if TYPE_CHECKING:
@@ -96,9 +97,7 @@ class TokenStore:
             return None
         if token not in self._keys:
             # Only those that are real: whoever guesses must not push them out.
-            if len(self._keys) == KEYS:
-                self._keys.clear()
-            self._keys[token] = key
+            remember(self._keys, token, key, KEYS)
         return entry
 
     async def _lookup_batch(self, token: str) -> TokenEntry | None:

@@ -21,6 +21,7 @@ from typing import Final
 import msgspec
 
 from strongroom.databases.plugin import DatabaseError
+from strongroom.memo import remember
 
 
 class Place(Enum):
@@ -236,9 +237,7 @@ class Statements:
         key = tuple(texts)
         found = self._known.get(key)
         if found is None:
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            found = self._known[key] = Prepared(key, self._dialect)
+            found = remember(self._known, key, Prepared(key, self._dialect), MOST_KNOWN)
         return found
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from strongroom.audit.entry import Exchange, Identity
-from strongroom.audit.hashing import remember
 from strongroom.core.tokens import TokenEntry
+from strongroom.memo import remember
 from strongroom.pipeline.call import Call
 
 #: How many tokens' identities are kept at hand.

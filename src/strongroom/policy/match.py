@@ -16,6 +16,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from strongroom.memo import remember
 from strongroom.policy.decision import NOBODY, Decision
 from strongroom.policy.parse import (
     CREATE,
@@ -120,10 +121,7 @@ class ACL:
             return _ROOT
         known = self._memo.get((path, operation))
         if known is None:
-            known = self._judge(path, operation)
-            if len(self._memo) >= MEMO:
-                self._memo.clear()
-            self._memo[path, operation] = known
+            known = remember(self._memo, (path, operation), self._judge(path, operation), MEMO)
         if isinstance(known, Decision):
             return known
         bit = OPERATIONS[operation]
@@ -171,10 +169,7 @@ class ACL:
             return self._folders[folder]
         if self._differs_within(folder):
             return self._search(path, listing=False)
-        if len(self._folders) >= MEMO:
-            self._folders.clear()
-        found = self._folders[folder] = self._search(f"{folder}/{_ANY}", listing=False)
-        return found
+        return remember(self._folders, folder, self._search(f"{folder}/{_ANY}", listing=False), MEMO)
 
     def _differs_within(self, folder: str) -> bool:
         """Whether a rule's text tells the paths right in a folder apart."""

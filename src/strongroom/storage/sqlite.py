@@ -24,12 +24,11 @@ import apsw
 from strongroom.errors import StorageError
 from strongroom.storage import sqlite_file
 from strongroom.storage.base import Batch, check_batch, end_of, one_level
-from strongroom.storage.sqlite_writer import Writer
+from strongroom.storage.sqlite_writer import GET, Writer
 from strongroom.turns import Certainty
 
 T = TypeVar("T")
 
-_GET: Final = "SELECT value FROM entries WHERE key = ?"
 _SEEK: Final = "SELECT key FROM entries WHERE key >= ? ORDER BY key"
 _SCAN: Final = "SELECT key, value FROM entries WHERE key >= ? ORDER BY key"
 _SCAN_TO: Final = "SELECT key, value FROM entries WHERE key >= ? AND key < ? ORDER BY key"
@@ -74,7 +73,7 @@ class SQLiteStorage:
         """See `Storage.get`. On the loop's thread; the module's head says why."""
         self._check_open()
         try:
-            value = self._read_cursor.execute(_GET, (key,)).get
+            value = self._read_cursor.execute(GET, (key,)).get
         except apsw.Error as error:
             raise sqlite_file.translate(self.path, error) from error
         if isinstance(value, bytes) or value is None:

@@ -26,7 +26,7 @@ from strongroom.storage import sqlite_file
 from strongroom.storage.base import FENCE_KEY, Batch, end_of
 from strongroom.turns import Certainty
 
-_GET: Final = "SELECT value FROM entries WHERE key = ?"
+GET: Final = "SELECT value FROM entries WHERE key = ?"
 _PUT: Final = "INSERT INTO entries (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 _PUT_MANY: Final = _PUT.replace("(?, ?)", "{}")
 _DELETE: Final = "DELETE FROM entries WHERE key = ?"
@@ -189,13 +189,13 @@ class Writer:
 
     def _current_fence(self) -> bytes | None:
         if not self._fence_known:
-            self._fence = self._cursor.execute(_GET, (FENCE_KEY,)).get
+            self._fence = self._cursor.execute(GET, (FENCE_KEY,)).get
             self._fence_known = True
         return self._fence
 
     def _apply(self, batch: Batch) -> StorageError | None:
         cursor = self._cursor
-        if batch.fence is not None and cursor.execute(_GET, (FENCE_KEY,)).get != batch.fence:
+        if batch.fence is not None and cursor.execute(GET, (FENCE_KEY,)).get != batch.fence:
             return _fence_lost()
         for prefix in batch.delete_prefixes:
             end = end_of(prefix)

@@ -7,6 +7,7 @@ from typing import Final
 
 import httptools
 
+from strongroom.memo import remember
 from strongroom.server.listeners import MAX_HEAD
 from strongroom.server.own.heads import CHUNKED, Block, Refused, Request, read_block, read_line
 
@@ -93,9 +94,7 @@ class Inbound:
     def _read(self, version: str, raw: bytes) -> Block:
         block = read_block(version, raw)
         if version == "1.1" and len(raw) <= LONGEST_KNOWN and len(block.headers) <= MOST_HEADERS_KNOWN:
-            if len(self._known) == MOST_KNOWN:
-                self._known.clear()
-            self._known[raw] = block
+            remember(self._known, raw, block, MOST_KNOWN)
         return block
 
     def _head_later(self, client: str) -> Request | None:

@@ -9,6 +9,8 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
 
+from strongroom.memo import remember
+
 Pairs = Sequence[tuple[str, str]]
 
 #: How many different heads are remembered. Nearly all answers have one of a few.
@@ -39,9 +41,7 @@ class Starts:
         if start is None:
             start = _start(status, headers)
             if len(start.text) <= LONGEST_KNOWN:
-                if len(self._known) == MOST_KNOWN:
-                    self._known.clear()
-                self._known[key] = start
+                remember(self._known, key, start, MOST_KNOWN)
         return start
 
 
