@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import pathlib
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -156,3 +158,11 @@ def test_many_people_are_stored_as_the_server_finds_them(tmp_path: pathlib.Path)
         assert len(server.call("LIST", "identity/entity-alias/id")["data"]["keys"]) == 6
     finally:
         server.stop()
+
+
+def test_a_server_in_the_benchmarks_own_process_answers_every_operation() -> None:
+    command = [sys.executable, "-m", "bench.inside", "--only", "", "--requests", "32", "--rounds", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert [line.partition("  ")[0] for line in lines] == [row.name for row in operations("")]
+    assert all("µs of the loop's thread" in line for line in lines)

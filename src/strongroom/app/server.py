@@ -138,7 +138,7 @@ class Server:
             keys = await self._dev(core) if self._dev is not None else None
             bound = await edge.start(self._config.listeners)
             self._announce(bound, keys)
-            _settle()
+            settle()
             reload = partial(self._reload, core, edge)
             core.reloaders.append(reload)
             signals.on_reload(reload)
@@ -219,7 +219,7 @@ def check_backends(config: ServerConfig) -> None:
             raise block.place.error(text, fix)
 
 
-def _settle() -> None:
+def settle() -> None:
     """Spare the collector what is here to stay, and have it look less often: requests leave no cycles behind."""
     gc.collect()
     gc.freeze()

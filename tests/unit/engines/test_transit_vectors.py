@@ -1,12 +1,14 @@
 """Transit's primitives against published vectors and ciphertexts made by Vault."""
 
 import base64
+import os
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from strongroom.crypto.digests import DIGESTS
-from strongroom.engines.transit import keypairs, operations
+from strongroom.engines.transit import ed25519, keypairs, operations
 from strongroom.engines.transit.material import Scheme
 from strongroom.engines.transit.model import COUNTER_MODE, Key, Version
 from strongroom.engines.transit.symmetric import counter_mode
@@ -90,6 +92,22 @@ def test_the_second_vector_of_rfc_8032():
     assert (text, number, shown) == ("vault:v1:" + b64(signature), 1, "")
     assert operations.verify(key, text, b"\x72", SHA256)
     assert not operations.verify(key, text, b"\x73", SHA256)
+
+
+@pytest.mark.parametrize("length", [0, 1, 32, ed25519.SHORT, ed25519.SHORT + 1, 1 << 20])
+def test_both_libraries_make_the_same_ed25519_signature(length):
+    private = Ed25519PrivateKey.generate()
+    message = os.urandom(length)
+    signer = ed25519.Ed25519Signer(private.private_bytes_raw())
+    assert signer.public == private.public_key().public_bytes_raw()
+    assert signer.sign(message, SHA256) == private.sign(message)
+
+
+def test_an_ed25519_signature_never_comes_of_a_public_key_that_is_not_the_seeds_own():
+    private, other = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    secret = private.private_bytes_raw() + other.public_key().public_bytes_raw()
+    text, _, _ = operations.sign(key_of("ed25519", secret=secret, public=secret[32:]), b"message", SHA256)
+    assert text == "vault:v1:" + b64(private.sign(b"message"))
 
 
 @pytest.mark.parametrize(
