@@ -31,7 +31,9 @@ from strongroom.pipeline.seal_gate import answer_sealed, asks_for_status, seal_g
 from strongroom.pipeline.wrap import wrap
 from strongroom.turns import own_task
 
-Stage = Callable[[Call], Awaitable[None]]
+#: One that finds nothing to wait for has done its work when it returns None, as most do mostly: a coroutine that never
+#: suspends costs as much as what is in it.
+Stage = Callable[[Call], Awaitable[None] | None]
 
 STAGES: tuple[Stage, ...] = (
     quota,
@@ -80,7 +82,9 @@ async def _work(call: Call) -> RequestError | None:
     """Go through the stages; returns why the request failed."""
     try:
         for stage in STAGES:
-            await stage(call)
+            rest = stage(call)
+            if rest is not None:
+                await rest
     except RequestError as e:
         error = e
     except Exception as e:
@@ -108,4 +112,5 @@ async def _close(call: Call, error: RequestError | None) -> None:
             await to_the_end(give_up(call))  # the client gets nothing, so nothing may stay leased
         raise
     finally:
-        await last_use(call)
+        if (rest := last_use(call)) is not None:
+            await rest

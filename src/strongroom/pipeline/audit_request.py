@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from strongroom.audit.entry import Exchange, Identity
 from strongroom.core.tokens import TokenEntry
 from strongroom.memo import remember
@@ -11,16 +13,16 @@ from strongroom.pipeline.call import Call
 IDENTITIES = 1024
 
 
-async def audit_request(call: Call) -> None:
+def audit_request(call: Call) -> Awaitable[None] | None:
     """Write the request's entry; raises `InternalError` when no device could."""
     broker = call.live.audits.broker
     if call.flags.unaudited or not broker.devices:
-        return
+        return None
     call.exchange = exchange = make_exchange(call)
     if call.flags.effectless and call.refusal is None and not call.request.wrap_ttl and not call.request.large:
         broker.hold(exchange)
-    else:
-        await broker.request(exchange)
+        return None
+    return broker.request(exchange)
 
 
 def make_exchange(call: Call) -> Exchange:

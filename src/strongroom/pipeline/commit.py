@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Awaitable
 
 from strongroom.core.context import SystemContext
 from strongroom.core.unbroken import to_the_end
@@ -10,8 +11,15 @@ from strongroom.errors import NoRoute
 from strongroom.pipeline.call import Call
 
 
-async def commit(call: Call) -> None:
+def commit(call: Call) -> Awaitable[None] | None:
     """Commit the transaction, then run what waited for that; a cancelled request does both to the end."""
+    context = call.context
+    if not call.leases and not call.transaction.pending and not (isinstance(context, SystemContext) and context.after):
+        return None
+    return _commit(call)
+
+
+async def _commit(call: Call) -> None:
     for lease in call.leases:
         call.live.leases.confirm(call.transaction, lease.id)
     if call.transaction.pending:

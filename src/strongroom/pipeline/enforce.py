@@ -5,7 +5,7 @@ from __future__ import annotations
 from strongroom.pipeline.call import Call
 
 
-async def enforce(call: Call) -> None:
+def enforce(call: Call) -> None:
     """Refuse what was refused; then, to those who may ask, what does not exist."""
     if call.refusal is not None:
         raise call.refusal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import replace
 
 from strongroom.api.messages import Operation
@@ -11,16 +12,16 @@ from strongroom.pipeline.call import NO_FLAGS, Call
 from strongroom.turns import own_task
 
 
-async def find_mount(call: Call) -> None:
-    """Find the mount and the route, and whether a write would create."""
+def find_mount(call: Call) -> Awaitable[None] | None:
+    """Find the mount and the route. What may take its time goes on in a task of its own."""
     request = call.request
     found = call.live.mounts.find(request.path)
     if found is None:
         call.route_error = NoRoute(request.path)
-        return
+        return None
     call.mount, call.subpath = found
     if request.operation is Operation.HELP:
-        return
+        return None
     try:
         call.route, call.params = call.mount.engine.match(call.subpath, request.operation)
     except RequestError as e:
@@ -30,8 +31,7 @@ async def find_mount(call: Call) -> None:
         call.flags = call.route.flags
         if request.path in request.open_paths:
             call.flags = replace(call.flags, unauthenticated=True)
-    if not (call.flags.effectless or call.flags.light):
-        await own_task()
+    return None if call.flags.effectless or call.flags.light else own_task()
 
 
 def _of_others(call: Call) -> Flags:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable
 
 from strongroom.api.context import Caller
 from strongroom.api.routes import Flags
@@ -16,12 +17,13 @@ from strongroom.pipeline.call import Call
 _ON_RECORD = Flags(unaudited=True)
 
 
-async def quota(call: Call) -> None:
+def quota(call: Call) -> Awaitable[None] | None:
     """Count the request against the rule that it falls under; raises `TooManyRequests`."""
-    quotas = call.live.quotas
-    if not quotas.table.rules:
-        return
-    request = call.request
+    return _count(call) if call.live.quotas.table.rules else None
+
+
+async def _count(call: Call) -> None:
+    quotas, request = call.live.quotas, call.request
     if quotas.exempt(request.path):
         return
     found = call.live.mounts.find(request.path)
@@ -56,7 +58,8 @@ async def _refuse(call: Call, verdict: Verdict) -> None:
     )
     if call.live.quotas.config.audit:
         call.refusal = error
-        await audit_request(call)
+        if (recorded := audit_request(call)) is not None:
+            await recorded
     call.flags = _ON_RECORD
     raise error
 

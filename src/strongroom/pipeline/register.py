@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from strongroom.api.messages import Auth
+from collections.abc import Awaitable
+
+from strongroom.api.messages import Auth, Response
 from strongroom.core.identity_view import EntityView
+from strongroom.core.mounts import Mount
 from strongroom.pipeline.call import Call
 from strongroom.pipeline.second_factor import second_factor
 
 
-async def register(call: Call) -> None:
+def register(call: Call) -> Awaitable[None] | None:
     """Make the token that a login asked for, unless it has to wait; its entry joins the request's transaction."""
     response = call.response
     assert response is not None
-    auth = response.auth
-    if auth is None or call.mount is None:
-        return
+    if response.auth is None or call.mount is None:
+        return None
+    return _register(call, call.mount, response, response.auth)
+
+
+async def _register(call: Call, mount: Mount, response: Response, auth: Auth) -> None:
     if auth.client_token or auth.accessor:  # its handler has made or renewed it
         if auth.entity_id and (view := await call.live.identity.view(auth.entity_id)) is not None:
             _add_policies(auth, view)
         return
     view = None
     if auth.alias_name:
-        view = await call.live.identity.login(call.transaction, call.held, auth, call.mount)
+        view = await call.live.identity.login(call.transaction, call.held, auth, mount)
         auth.entity_id = view.entity.id
     if call.live.mfa.enforcements and await second_factor(call, auth, view):
         return
     tokens = call.live.tokens
-    response.warnings += await tokens.register_login(call.transaction, auth, call.mount, call.request.path)
-    call.live.logins.note(call.mount, auth, call.request.remote_address)
+    response.warnings += await tokens.register_login(call.transaction, auth, mount, call.request.path)
+    call.live.logins.note(mount, auth, call.request.remote_address)
     if view is not None:
         _add_policies(auth, view)
 
