@@ -39,6 +39,8 @@ class Broker:
         self.devices: tuple[Device, ...] = ()
         self.headers: dict[str, bool] = {}
         self._trouble: dict[str, _Trouble] = {}
+        #: The second (Unix time) of the latest line, and how that is written.
+        self._second, self._text = -1, b""
 
     def add(self, device: Device) -> None:
         """Give a device every line from now on."""
@@ -124,5 +126,7 @@ class Broker:
 
     def _now(self) -> bytes:
         second, fraction = divmod(self._clock.now_ns(), 1_000_000_000)
+        if second != self._second:
+            self._second, self._text = second, whole_second(second).encode()
         # All nine digits, unlike Go, so that lines sort as text.
-        return b"%b.%09dZ" % (whole_second(second).encode(), fraction)
+        return b"%b.%09dZ" % (self._text, fraction)

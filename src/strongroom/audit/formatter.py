@@ -74,6 +74,8 @@ class Formatter:
     _parts: dict[tuple[object, ...], tuple[bytes, bytes]] = field(default_factory=dict, repr=False)
     #: Encoded answers, by where they came from and what was in them.
     _answers: dict[tuple[object, ...], bytes] = field(default_factory=dict, repr=False)
+    #: Encoded mounts as answers name them, but for the last brace.
+    _places: dict[tuple[str, str], bytes] = field(default_factory=dict, repr=False)
 
     bare_headers: ClassVar[dict[str, list[str]]] = {"Cache-Control": ["no-store"]}
 
@@ -149,6 +151,7 @@ class Formatter:
         """Drop what is remembered."""
         self._parts.clear()
         self._answers.clear()
+        self._places.clear()
         self.salt.forget()
 
     def _token(self, text: str) -> str:
@@ -224,12 +227,13 @@ class Formatter:
         raw = request.raw
         if self.log_raw:
             return expose({key: raw.get(key, value) for key, value in request.data.items()})
-        hidden = {}
+        salt, hidden = self.salt, {}
         for key, value in request.data.items():
-            if type(value) is not str and key in raw:
+            if type(value) is str:
+                hidden[key] = value if key in keys else salt.seen(value)
+            else:
                 # The body's own text has the numbers as they were written.
-                value = raw[key]
-            hidden[key] = conceal(value, self.salt, keys, free=key in keys, numbers=True)
+                hidden[key] = conceal(raw.get(key, value), salt, keys, free=key in keys, numbers=True)
         return hidden
 
     def _headers(self, request: Request, headers: Mapping[str, bool]) -> dict[str, list[str]]:
@@ -245,13 +249,24 @@ class Formatter:
             return _encode(self._response(exchange))
         request, text = exchange.request, response.text
         if len(text) > SHORT or request.operation not in REPEATED:
-            return _encode(self._response(exchange))
+            return self._plain_part(response, mount, exchange)
         # One path's answers with the same text are of the same kinds, and so hide the same.
         key = (request.path, mount.accessor, request.operation, exchange.non_hmac_response_keys, text)
         known = self._answers.get(key)
         if known is None:
-            known = remember(self._answers, key, _encode(self._response(exchange)), REMEMBERED)
+            known = remember(self._answers, key, self._plain_part(response, mount, exchange), REMEMBERED)
         return known
+
+    def _plain_part(self, response: Response, mount: MountInfo, exchange: Exchange) -> bytes:
+        """What `_response` gives of an answer that has nothing but data, encoded: where it comes from lasts."""
+        key = (mount.path, mount.accessor)
+        place = self._places.get(key)
+        if place is None:
+            block = ResponseBlock()
+            _place(block, mount)
+            place = remember(self._places, key, _encode(block).removesuffix(b"}"), REMEMBERED)
+        data = self._response_data(response.data, exchange)
+        return place + (b"}" if data is None else b',"data":%b}' % _encode(data))
 
     def _response(self, exchange: Exchange) -> ResponseBlock:
         block = ResponseBlock()

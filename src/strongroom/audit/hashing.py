@@ -68,18 +68,25 @@ class Salt:
             # A second copy of a large text would take longer than its hash.
             pieces = (text[at : at + PIECE].encode("utf-8", "surrogatepass") for at in range(0, len(text), PIECE))
             return "hmac-sha256:" + self._mac.hex_of(pieces)
-        return self.of_bytes(text.encode("utf-8", "surrogatepass"))
+        return "hmac-sha256:" + self._hex(text.encode("utf-8", "surrogatepass"))
 
     def of_bytes(self, value: bytes) -> str:
         """Hash bytes."""
         return "hmac-sha256:" + self._hex(value)
 
     def lasting(self, text: str) -> str:
-        """Hash what returns with request after request."""
+        """Hash what returns with request after request, and remember that."""
         known = self._known.get(text)
         if known is None:
             known = remember(self._known, text, self(text), REMEMBERED)
         return known
+
+    def seen(self, text: str) -> str:
+        """Hash a text of a request or an answer.
+
+        Names, times and states come again with every answer; what is longer is seldom seen twice.
+        """
+        return self.lasting(text) if len(text) <= LASTING else self(text)
 
     def forget(self) -> None:
         """Drop the remembered values."""
@@ -96,12 +103,11 @@ def conceal(value: Any, salt: Salt, keys: Container[str], *, free: bool = False,
     if kind is str:
         if free:
             return value
-        # Names, times and states come again with every answer; what is longer is seldom seen twice.
-        return salt.lasting(value) if len(value) <= LASTING else salt(value)
+        return salt.seen(value)
     if kind is dict:
         # Texts right here: most of what there is are a few of them.
         return {
-            k: (salt.lasting(v) if len(v) <= LASTING else salt(v))
+            k: salt.seen(v)
             if type(v) is str and k not in keys
             else conceal(v, salt, keys, free=k in keys, numbers=numbers)
             for k, v in value.items()
