@@ -156,6 +156,8 @@ def _counts(declared: Field, alias: str, data: Mapping[str, Any]) -> bool:
 
 
 def _convert(declared: Field, key: str, value: Any, raw: Mapping[str, msgspec.Raw]) -> Any:
+    if declared.kind == "str" and type(value) is str and not declared.choices:
+        return value  # as most are
     if value is None:
         default = declared.default
         return default.copy() if isinstance(default, (list, dict)) else default

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from strongroom.api.fields import FALSE, TRUE, Invalid, parse_duration
 from strongroom.api.messages import Operation, Request
@@ -100,21 +101,20 @@ class RequestIds:
     """Random UUIDs, drawn from the operating system 256 at a time: a system call each is what costs."""
 
     def __init__(self) -> None:
-        self._pool = ""
-        self._at = 0
+        self._ids: list[str] = []
 
     def __call__(self) -> str:
         """The next one."""
-        at = self._at
-        if at == len(self._pool):
-            self._pool, at = os.urandom(16 * 256).hex(), 0
-        self._at = at + 32
-        h = self._pool[at : at + 32]
-        # Version 4, variant 10: of the variant's digit the two upper bits are given.
-        return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:]}"
+        if not self._ids:
+            bits = int.from_bytes(os.urandom(16 * 256)) & _RANDOM | _FIXED
+            self._ids = _SHAPE.sub(r"\1-\2-\3-\4-\5 ", bits.to_bytes(16 * 256).hex()).split()
+        return self._ids.pop()
 
 
-_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+#: Of version 4 and variant 10 (RFC 9562) six bits are given.
+_RANDOM: Final = int("ffffffffffff0fff3fffffffffffffff" * 256, 16)
+_FIXED: Final = int("00000000000040008000000000000000" * 256, 16)
+_SHAPE: Final = re.compile("(.{8})(.{4})(.{4})(.{4})(.{12})")
 new_request_id: Callable[[], str] = RequestIds()
 
 
