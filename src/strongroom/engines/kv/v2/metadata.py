@@ -58,7 +58,7 @@ async def read(ctx: Context, args: PathArgs) -> Any:
     reads = await reads_of(ctx, args.path, key) if tracked else None
     return {
         "cas_required": key.cas_required,
-        "created_by": shown_who(key.created_by),
+        "created_by": shown_who(key.creator(key)),
         "created_time": key.created_time,
         "current_version": key.current_version,
         "custom_metadata": key.custom_metadata,
@@ -69,7 +69,7 @@ async def read(ctx: Context, args: PathArgs) -> Any:
         "updated_time": key.updated_time,
         "versions": {
             str(number): {
-                "created_by": shown_who(version.created_by),
+                "created_by": shown_who(key.creator(version)),
                 "created_time": version.created_time,
                 "deletion_time": version.deletion_time,
                 "destroyed": version.destroyed,

@@ -5,9 +5,10 @@ Layout, below the mount; structs are JSON and carry the version `v` of their for
     config               Config
     meta/<path>          Key: {"id", "created_time", "updated_time", "current_version", "oldest_version",
                                "max_versions", "cas_required", "delete_version_after", "custom_metadata",
-                               "versions": {"<number>": [created_time, deletion_ns, destroyed, Who or null]},
-                               "created_by": Who, "v": 1};
-                         what is zero, false or empty is left out, and a version's Who may be missing
+                               "versions": {"<number>": [created_time, deletion_ns, destroyed, creator]},
+                               "created_by": creator, "people": [Who], "v": 2};
+                         what is zero, false or empty is left out; a creator is a place in `people`, null or missing
+                         where that was not noted; before format 2 it was the Who itself, and there were no `people`
     read/<path>          Reads: {"id": the key's, "versions": {"<number>": [at_ns, Who]}, "since_ns", "v": 1}
     tracking             Tracking: {"since_ns", "v": 1}
     data/<id>/<number>   a version's object, the JSON text as it was written (its format is the key's `v`)
@@ -30,6 +31,8 @@ import msgspec
 
 from strongroom.clock import rfc3339
 
+#: The format of `Key`s as they are written.
+FORMAT: Final = 2
 DEFAULT_MAX_VERSIONS: Final = 10
 #: The mount's `delete_version_after` that turns off the keys' own.
 DISABLED: Final = -1
@@ -58,13 +61,13 @@ class Who(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Version(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One version. Times that are only ever shown are kept as text; `deletion_ns` is Unix nanoseconds, 0 for never.
 
-    `created_by` is None where that was not noted.
+    `created_by` is for `Key.creator`.
     """
 
     created_time: str
     deletion_ns: int = 0
     destroyed: bool = False
-    created_by: Who | None = None
+    created_by: Who | int | None = None
 
     def gone(self, now_ns: int) -> bool:
         """Whether it can no longer be read: destroyed, deleted, or due to be."""
@@ -77,7 +80,11 @@ class Version(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Key(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """A key with all its versions but for their data. `id` is empty for what version 1 left and nobody changed yet."""
+    """A key with all its versions but for their data. `id` is empty for what version 1 left and nobody changed yet.
+
+    Most versions are of the same few `people`. Named once, they leave an entry small enough to lie in one page of the
+    storage with others.
+    """
 
     id: str
     created_time: str
@@ -89,8 +96,14 @@ class Key(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     delete_version_after: int = 0
     custom_metadata: dict[str, str] | None = None
     versions: dict[int, Version] = {}
-    created_by: Who | None = None
+    created_by: Who | int | None = None
+    people: tuple[Who, ...] = ()
     v: int = 1
+
+    def creator(self, of: Key | Version) -> Who | None:
+        """Who made the key itself or one of its versions; None where that was not noted."""
+        who = of.created_by
+        return self.people[who] if isinstance(who, int) else who
 
 
 class Use(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -127,7 +140,8 @@ class Tracking(msgspec.Struct, frozen=True):
 def new_key(now_ns: int, created_by: Who | None = None) -> Key:
     """A key without a version."""
     now = rfc3339(now_ns)
-    return Key(new_id(), now, now, created_by=created_by)
+    people = () if created_by is None else (created_by,)
+    return Key(new_id(), now, now, created_by=0 if people else None, people=people, v=FORMAT)
 
 
 def new_id() -> str:
@@ -156,7 +170,9 @@ def add_version(key: Key, config: Config, now_ns: int, created_by: Who | None = 
     """
     number = key.current_version + 1
     now = rfc3339(now_ns)
-    version = Version(now, deletion_ns(key, config, now_ns), created_by=created_by)
+    known = created_by is None or created_by in key.people
+    creator = key.people.index(created_by) if known and created_by is not None else created_by
+    version = Version(now, deletion_ns(key, config, now_ns), created_by=creator)
     versions = {**key.versions, number: version}
     oldest = key.oldest_version
     trimmed: list[int] = []
@@ -168,7 +184,20 @@ def add_version(key: Key, config: Config, now_ns: int, created_by: Who | None = 
     changed = msgspec.structs.replace(
         key, versions=versions, current_version=number, oldest_version=oldest, updated_time=now
     )
-    return changed, trimmed
+    return changed if known else _people_anew(changed), trimmed
+
+
+def _people_anew(key: Key) -> Key:
+    """The key with all creators of it and its versions among its people, each once, and nobody else."""
+    places: dict[Who, int] = {}
+
+    def place(of: Key | Version) -> int | None:
+        who = key.creator(of)
+        return None if who is None else places.setdefault(who, len(places))
+
+    own = place(key)
+    versions = {n: msgspec.structs.replace(one, created_by=place(one)) for n, one in key.versions.items()}
+    return msgspec.structs.replace(key, created_by=own, versions=versions, people=tuple(places), v=FORMAT)
 
 
 def delete_versions(key: Key, numbers: Iterable[int], now_ns: int) -> Key:
