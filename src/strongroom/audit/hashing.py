@@ -105,13 +105,7 @@ def conceal(value: Any, salt: Salt, keys: Container[str], *, free: bool = False,
             return value
         return salt.seen(value)
     if kind is dict:
-        # Texts right here: most of what there is are a few of them.
-        return {
-            k: salt.seen(v)
-            if type(v) is str and k not in keys
-            else conceal(v, salt, keys, free=k in keys, numbers=numbers)
-            for k, v in value.items()
-        }
+        return _conceal_dict(value, salt, keys, numbers)
     if kind is list:
         return [conceal(v, salt, keys, free=free, numbers=numbers) for v in value]
     if value is None or kind is bool:
@@ -123,6 +117,20 @@ def conceal(value: Any, salt: Salt, keys: Container[str], *, free: bool = False,
     if kind is msgspec.Raw:
         return _conceal_raw(bytes(value), salt, keys, free)
     return _conceal_object(value, salt, keys, free, numbers)
+
+
+def _conceal_dict(value: dict[str, Any], salt: Salt, keys: Container[str], numbers: bool) -> dict[str, Any]:
+    hidden = {}
+    for key, item in value.items():
+        # What stands right here, most often a text, is not worth a call.
+        kind = type(item)
+        if kind is str and key not in keys:
+            hidden[key] = salt.seen(item)
+        elif item is None or kind is bool:
+            hidden[key] = item
+        else:
+            hidden[key] = conceal(item, salt, keys, free=key in keys, numbers=numbers)
+    return hidden
 
 
 def _conceal_raw(text: bytes, salt: Salt, keys: Container[str], free: bool) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import math
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -107,14 +106,20 @@ class RequestIds:
         """The next one."""
         if not self._ids:
             bits = int.from_bytes(os.urandom(16 * 256)) & _RANDOM | _FIXED
-            self._ids = _SHAPE.sub(r"\1-\2-\3-\4-\5 ", bits.to_bytes(16 * 256).hex()).split()
+            digits = f"{bits:0{32 * 256}x}"
+            self._ids = [_with_dashes(digits[at : at + 32]) for at in range(0, len(digits), 32)]
         return self._ids.pop()
 
 
 #: Of version 4 and variant 10 (RFC 9562) six bits are given.
 _RANDOM: Final = int("ffffffffffff0fff3fffffffffffffff" * 256, 16)
 _FIXED: Final = int("00000000000040008000000000000000" * 256, 16)
-_SHAPE: Final = re.compile("(.{8})(.{4})(.{4})(.{4})(.{12})")
+
+
+def _with_dashes(h: str) -> str:
+    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+
+
 new_request_id: Callable[[], str] = RequestIds()
 
 

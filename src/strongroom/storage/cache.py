@@ -54,16 +54,17 @@ class Cache:
 
     def put(self, key: str, value: bytes | None) -> Entry:
         """Keep what is known of a key in place of what was; returns the new entry, kept or not."""
-        before = self._entries.pop(key, None)
-        if before is not None:
-            self.cost -= before.cost
-        cost = OVERHEAD + len(key) + (len(value) if value is not None else 0)
-        entry = Entry(value, cost=cost)
+        entries = self._entries
+        cost = OVERHEAD + len(key) + (0 if value is None else len(value))
+        entry = Entry(value, None, None, cost)
+        before = entries.pop(key, None)
+        total = self.cost if before is None else self.cost - before.cost
         if cost <= self.max_bytes >> 3:
-            self._entries[key] = entry
-            self.cost += cost
-            if self.cost > self.max_bytes or len(self._entries) > self.max_entries:
-                self._shrink()
+            entries[key] = entry
+            total += cost
+        self.cost = total
+        if total > self.max_bytes or len(entries) > self.max_entries:
+            self._shrink()
         return entry
 
     def decoded(self, key: str, entry: Entry, kind: type, value: Any) -> None:
@@ -106,13 +107,14 @@ class CoherentCache(Cache):
     away the token of every read under way of its keys, and what it wrote is kept only when no other overlapped it.
     """
 
-    __slots__ = ("_filling", "_writing")
+    __slots__ = ("_filling", "_overlapped", "_writing")
 
     def __init__(self, max_bytes: int, max_entries: int) -> None:
         super().__init__(max_bytes, max_entries)
         self._filling: dict[str, object] = {}
-        #: Commits under way by key: how many, and whether two of them ever overlapped.
-        self._writing: dict[str, list[Any]] = {}
+        #: How many commits are under way of a key, and the keys of which two have overlapped meanwhile.
+        self._writing: dict[str, int] = {}
+        self._overlapped: set[str] = set()
 
     def begin_fill(self, key: str) -> object:
         """Note a read under way."""
@@ -130,29 +132,31 @@ class CoherentCache(Cache):
         """Note which keys a commit under way is about."""
         writing = self._writing
         for key in (*batch.puts, *batch.deletes):
-            state = writing.get(key)
-            if state is None:
-                writing[key] = [1, False]
-            else:
-                state[0] += 1
-                state[1] = True
-        self._overlap(batch)
+            others = writing.get(key, 0)
+            writing[key] = others + 1
+            if others:
+                self._overlapped.add(key)
+        if batch.delete_prefixes:
+            self._overlap(batch)
 
     def finish(self, batch: Batch, committed: bool) -> None:
         """Put the cache right after a commit; when not `committed`, the outcome may be unknown."""
-        self._overlap(batch)
-        for prefix in batch.delete_prefixes:
-            self.forget(prefix)
-        for key in (*batch.puts, *batch.deletes):
-            state = self._writing[key]
-            state[0] -= 1
-            if not state[0]:
-                del self._writing[key]
+        if batch.delete_prefixes:
+            self._overlap(batch)
+            for prefix in batch.delete_prefixes:
+                self.forget(prefix)
+        puts, writing, overlapped = batch.puts, self._writing, self._overlapped
+        for key in (*puts, *batch.deletes):
             self._filling.pop(key, None)
-            if committed and not state[1]:
-                self.put(key, batch.puts.get(key))
+            if committed and key not in overlapped:
+                self.put(key, puts.get(key))
             else:
                 self.drop(key)
+            others = writing.pop(key) - 1
+            if others:
+                writing[key] = others
+            else:
+                overlapped.discard(key)
 
     def forget(self, key: str) -> None:
         """Drop a key, or with a trailing `/` (or empty) everything beneath it."""
@@ -165,11 +169,8 @@ class CoherentCache(Cache):
         self.drop_prefix(key)
 
     def _overlap(self, batch: Batch) -> None:
-        if batch.delete_prefixes:
-            prefixes = tuple(batch.delete_prefixes)
-            for key, state in self._writing.items():
-                if key.startswith(prefixes):
-                    state[1] = True
+        prefixes = tuple(batch.delete_prefixes)
+        self._overlapped.update(key for key in self._writing if key.startswith(prefixes))
 
 
 _DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}

@@ -178,7 +178,7 @@ def add_version(key: Key, config: Config, now_ns: int, created_by: Who | None = 
     trimmed: list[int] = []
     if number - oldest >= (kept := versions_kept(key, config)):
         oldest = number - kept + 1
-        trimmed = [n for n in versions if n < oldest]
+        trimmed = [n for n in range(key.oldest_version, oldest) if n in versions]
         for n in trimmed:
             del versions[n]
     changed = msgspec.structs.replace(
