@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from strongroom.api.aside import aside
 from strongroom.audit.device import Device, reason_of
@@ -92,9 +93,9 @@ class Broker:
                 if exchange.request.large:
                     await device.write(await aside(make, form, exchange, self.headers, time))
                 elif not exchange.held:
-                    await device.write(make(form, exchange, self.headers, time))
+                    await device.record(partial(make, form, exchange, self.headers, time))
                 elif device.joins:
-                    await device.write(form.both(exchange, self.headers, time))
+                    await device.record(partial(form.both, exchange, self.headers, time))
                 else:
                     await device.write(form.held(exchange, self.headers))
                     await device.write(make(form, exchange, self.headers, time))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import ClassVar
 
 from strongroom.api.fields import FALSE, TRUE
@@ -84,6 +84,13 @@ class Device(ABC):
     @abstractmethod
     async def write(self, line: bytes) -> None:
         """Hand over one line, newline included; raises `OSError` when it is not recorded."""
+
+    def record(self, make: Callable[[], bytes]) -> Awaitable[None]:
+        """`write` a line that is yet to be made; raises also what `make` does.
+
+        It may be made later, but in the same turn of the event loop: meanwhile nothing that it tells of may change.
+        """
+        return self.write(make())
 
     async def reopen(self) -> None:  # noqa: B027 - most have nothing to look up
         """Look up the target anew, after a rotation; raises `OSError` and keeps the old one if that fails."""

@@ -13,7 +13,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
@@ -24,6 +24,7 @@ from strongroom.audit.device import Device, go_quote, reason_of, refuse
 from strongroom.audit.disks import remote
 from strongroom.audit.pump import Pump
 from strongroom.audit.rotation import Rotation, beginning
+from strongroom.turns import driven
 
 log = logging.getLogger("strongroom.audit")
 
@@ -114,6 +115,13 @@ class FileDevice(Device):
             return
         self._batches.direct = self.alone
         await self._batches.put(line)
+
+    def record(self, make: Callable[[], bytes]) -> Awaitable[None]:
+        """See `Device.record`."""
+        if not driven() or self._closed or self._fd < 0 or self._rotation or time.monotonic() >= self._next_check:
+            return self.write(make())
+        self._batches.direct = self.alone
+        return self._batches.add(make)
 
     async def reopen(self) -> None:
         """Open the file by its name again, after it was moved away; the old one stays in use if that fails."""
