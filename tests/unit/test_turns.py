@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from strongroom.turns import MOST_AT_ONCE, Certainty, Driver, Joint, driven, own_task
+from strongroom.turns import ABREAST, MOST_AT_ONCE, Certainty, Driver, Joint, driven, own_task
 
 Make = Callable[[int, list[Any]], Coroutine[Any, Any, None]]
 
@@ -80,6 +80,41 @@ def test_what_waits_for_a_certainty_goes_on_without_a_task_and_all_of_them_in_on
         assert told == [failure, "joined", (0, True), (1, True), (2, True), (3, True)]
 
     asyncio.run(run())
+
+
+def test_abreast_none_goes_on_before_all_have_come() -> None:
+    async def run() -> list[str]:
+        told: list[str] = []
+        loop = asyncio.get_running_loop()
+        gate = loop.create_future()
+        tasks: list[asyncio.Task[None]] = []
+
+        async def work(n: int, waits: bool = False) -> None:
+            told.append(f"{n} comes")
+            if waits:
+                await gate
+            await ABREAST
+            told.append(f"{n} goes on")
+
+        driver = Driver(loop, tasks.append, loop.call_soon)
+        driver.bring(work(0))
+        driver.bring(work(1, waits=True))
+        driver.bring(work(2))
+        await asyncio.sleep(0)
+        told.append("the turn is over")
+        gate.set_result(None)
+        await asyncio.gather(*tasks)
+        return told
+
+    assert asyncio.run(run()) == [
+        "0 comes",
+        "1 comes",
+        "2 comes",
+        "0 goes on",
+        "2 goes on",
+        "the turn is over",
+        "1 goes on",
+    ]
 
 
 def test_a_turn_begins_only_so_many() -> None:

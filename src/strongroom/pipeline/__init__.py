@@ -25,6 +25,7 @@ from strongroom.pipeline.enforce import enforce
 from strongroom.pipeline.failure import give_up, unexpected
 from strongroom.pipeline.find_mount import find_mount
 from strongroom.pipeline.last_use import last_use
+from strongroom.pipeline.pace import pace
 from strongroom.pipeline.quota import quota
 from strongroom.pipeline.register import register
 from strongroom.pipeline.seal_gate import answer_sealed, asks_for_status, seal_gate
@@ -42,6 +43,7 @@ STAGES: tuple[Stage, ...] = (
     decide,
     audit_request,
     enforce,
+    pace,
     dispatch,
     register,
     wrap,

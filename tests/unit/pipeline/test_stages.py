@@ -16,6 +16,7 @@ ORDER = [
     "decide",
     "audit_request",
     "enforce",
+    "pace",
     "dispatch",
     "register",
     "wrap",
