@@ -10,6 +10,7 @@ import binascii
 import re
 from binascii import a2b_base64, b2a_base64
 
+from strongroom.api.aside import breathe
 from strongroom.errors import BadRequest
 
 PREFIX = "vault:v"
@@ -46,7 +47,10 @@ def encode(data: bytes, prefix: str = "") -> str:
     if len(data) <= CHUNK:
         return prefix + b2a_base64(data, newline=False).decode()
     step = CHUNK // 3 * 3
-    pieces = [b2a_base64(data[at : at + step], newline=False).decode() for at in range(0, len(data), step)]
+    pieces = []
+    for at in range(0, len(data), step):
+        pieces.append(b2a_base64(data[at : at + step], newline=False).decode())
+        breathe()
     return "".join((prefix, *pieces))  # one copy: the text may be long
 
 
@@ -62,6 +66,7 @@ def _decode_large(text: str) -> bytes:
             raise _fault(text) from None
         if piece[-1] == "=" and at + CHUNK < len(text):
             raise _fault(text)
+        breathe()
     return b"".join(pieces)
 
 
