@@ -36,7 +36,7 @@ class LoginArgs(Args):
     secret_id: str = field("The secret id.")
 
 
-@approle.write("login", unauthenticated=True, login=True)
+@approle.write("login", unauthenticated=True, login=True, light=True)
 async def login(ctx: Context, args: LoginArgs) -> Response:
     """Log in; the answer is a token."""
     role = await _role(ctx, args.role_id.strip())
