@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 
 import pytest
@@ -13,16 +14,17 @@ from strongroom.engines.transit import encoding
 
 
 class Time:
-    """A clock that work moves, and the rests that were taken."""
+    """A clock that work and rests move, and the rests that were taken."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        self.now = 100.0
         self.rests: list[float] = []
 
     def monotonic(self) -> float:
         return self.now
 
     def sleep(self, seconds: float) -> None:
+        self.now += seconds
         self.rests.append(seconds)
 
 
@@ -30,6 +32,7 @@ class Time:
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     made = Time()
     monkeypatch.setattr(module, "time", made)
+    monkeypatch.setattr(module, "_lane", functools.cache(module._Lane))
     return made
 
 
@@ -41,23 +44,36 @@ def test_it_is_done_by_one_thread_that_is_not_the_loops(time: Time) -> None:
     assert thread != threading.get_ident()
 
 
-@pytest.mark.parametrize(("took", "rest"), [(0.0, 0.0), (REST / 2, REST / 2), (REST * 9, REST)])
+@pytest.mark.parametrize(
+    ("took", "pause", "rest"),
+    [
+        (0.0, 0.0, 0.0),
+        (REST / 2, 0.0, REST / 2),
+        (REST * 9, 0.0, REST),
+        (REST * 9, REST / 4, REST * 3 / 4),
+        (REST * 9, REST * 2, 0.0),
+    ],
+)
 @pytest.mark.parametrize("fails", [False, True])
-def test_the_thread_rests_as_long_as_it_worked_but_never_long(
-    time: Time, took: float, rest: float, fails: bool
+def test_it_waits_until_the_thread_has_rested_from_the_one_before(
+    time: Time, took: float, pause: float, rest: float, fails: bool
 ) -> None:
-    def work(answer: str) -> str:
+    def work() -> str:
         time.now += took
         if fails:
-            raise OSError(answer)
-        return answer
+            raise OSError("no")
+        return "done"
 
-    if fails:
-        with pytest.raises(OSError, match="done"):
-            asyncio.run(aside(work, "done"))
-    else:
-        assert asyncio.run(aside(work, "done")) == "done"
-    assert time.rests == [rest]
+    async def one_after_the_other() -> list[str | BaseException]:
+        ended = []
+        for wait in (0.0, pause):
+            time.now += wait
+            ended += await asyncio.gather(aside(work), return_exceptions=True)
+        return ended
+
+    ended = asyncio.run(one_after_the_other())
+    assert [str(one) for one in ended] == ["no" if fails else "done"] * 2
+    assert time.rests == ([pytest.approx(rest)] if rest else [])
 
 
 def test_a_breath_is_short(time: Time) -> None:
