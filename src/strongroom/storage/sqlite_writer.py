@@ -69,6 +69,8 @@ class Writer:
         #: The fence's entry as it was last read. Nobody else writes to the file.
         self._fence: bytes | None = None
         self._fence_known = False
+        #: What has come in this turn of the loop.
+        self._coming: list[_Item] = []
         #: What waits; None is the last. Only a thread that is idle has to be woken, which is dear.
         self._waiting: deque[_Item | None] = deque()
         self._idle = False
@@ -97,8 +99,27 @@ class Writer:
         self._threads[1].join()
 
     def hand_over(self, item: _Item | None) -> None:
-        """Have a batch written; None is the last."""
-        self._waiting.append(item)
+        """Have a batch written; None is the last.
+
+        The thread gets what a turn of the loop brings when that is over. Sooner it would wait for the interpreter's
+        lock, and then write a few where it could have written all.
+        """
+        if item is None:
+            self._send()
+            self._waiting.append(None)
+            self._rouse()
+            return
+        if not self._coming:
+            item[1].get_loop().call_soon(self._send)
+        self._coming.append(item)
+
+    def _send(self) -> None:
+        coming, self._coming = self._coming, []
+        if coming:
+            self._waiting.extend(coming)
+            self._rouse()
+
+    def _rouse(self) -> None:
         if self._idle:
             self._idle = False
             if self._wake.locked():

@@ -293,30 +293,46 @@ def test_a_full_disk_fails_the_request_and_the_store_goes_on(path):
     use(path, work)
 
 
-class Counting(SQLiteStorage):
-    """Counts its transactions."""
+@pytest.fixture
+def transactions(monkeypatch):
+    """How many batches each of the writer's transactions has."""
+    sizes, attempt = [], sqlite_writer.Writer._attempt
 
-    transactions = 0
+    def counting(self, group):
+        sizes.append(len(group))
+        return attempt(self, group)
 
-    def _attempt(self, group):
-        self.transactions += 1
-        return super()._attempt(group)
+    monkeypatch.setattr(sqlite_writer.Writer, "_attempt", counting)
+    return sizes
 
 
-def test_commits_that_wait_share_a_transaction(path):
+def test_what_a_turn_of_the_loop_brings_is_one_transaction(path, transactions):
+    async def work(s):
+        for n in (100, 1, 7):
+            await asyncio.gather(*(s.commit(Batch({f"k{i}": b"x"})) for i in range(n)))
+        assert len(await s.list("")) == 100
+
+    use(path, work)
+    assert transactions == [100, 1, 7]
+
+
+def test_commits_that_wait_share_a_transaction(path, transactions):
     async def work(s):
         blocker = apsw.Connection(str(path))
         blocker.execute("BEGIN IMMEDIATE")
-        commits = [asyncio.ensure_future(s.commit(Batch({f"k{i}": b"x"}))) for i in range(100)]
-        await asyncio.sleep(0)
+        commits = []
+        for i in range(100):
+            commits.append(asyncio.ensure_future(s.commit(Batch({f"k{i}": b"x"}))))
+            await asyncio.sleep(0)
         # The writer waits with what it has taken so far; the rest joins the next group.
         blocker.execute("COMMIT")
         blocker.close()
         await asyncio.gather(*commits)
-        assert s.transactions <= 10
         assert len(await s.list("")) == 100
 
-    use(path, work, Counting)
+    use(path, work)
+    assert sum(transactions) == 100
+    assert len(transactions) <= 10
 
 
 def test_a_closing_finishes_what_was_begun(path):
