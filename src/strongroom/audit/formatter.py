@@ -227,14 +227,9 @@ class Formatter:
         raw = request.raw
         if self.log_raw:
             return expose({key: raw.get(key, value) for key, value in request.data.items()})
-        salt, hidden = self.salt, {}
-        for key, value in request.data.items():
-            if type(value) is str:
-                hidden[key] = value if key in keys else salt.seen(value)
-            else:
-                # The body's own text has the numbers as they were written.
-                hidden[key] = conceal(raw.get(key, value), salt, keys, free=key in keys, numbers=True)
-        return hidden
+        # The body's own text has the numbers as they were written.
+        data = {k: value if type(value) is str else raw.get(k, value) for k, value in request.data.items()}
+        return conceal(data, self.salt, keys, numbers=True)
 
     def _headers(self, request: Request, headers: Mapping[str, bool]) -> dict[str, list[str]]:
         return {

@@ -68,7 +68,7 @@ class Salt:
             # A second copy of a large text would take longer than its hash.
             pieces = (text[at : at + PIECE].encode("utf-8", "surrogatepass") for at in range(0, len(text), PIECE))
             return "hmac-sha256:" + self._mac.hex_of(pieces)
-        return "hmac-sha256:" + self._hex(text.encode("utf-8", "surrogatepass"))
+        return self.of_bytes(text.encode("utf-8", "surrogatepass"))
 
     def of_bytes(self, value: bytes) -> str:
         """Hash bytes."""

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from strongroom.api.fields import FALSE, TRUE, Invalid, parse_duration
 from strongroom.api.messages import Operation, Request
@@ -100,26 +100,21 @@ class RequestIds:
     """Random UUIDs, drawn from the operating system 256 at a time: a system call each is what costs."""
 
     def __init__(self) -> None:
-        self._ids: list[str] = []
+        self._pool = ""
+        self._at = 0
 
     def __call__(self) -> str:
         """The next one."""
-        if not self._ids:
-            bits = int.from_bytes(os.urandom(16 * 256)) & _RANDOM | _FIXED
-            digits = f"{bits:0{32 * 256}x}"
-            self._ids = [_with_dashes(digits[at : at + 32]) for at in range(0, len(digits), 32)]
-        return self._ids.pop()
+        at = self._at
+        if at == len(self._pool):
+            self._pool, at = os.urandom(16 * 256).hex(), 0
+        self._at = at + 32
+        h = self._pool[at : at + 32]
+        # Version 4, variant 10: of the variant's digit the two upper bits are given.
+        return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:]}"
 
 
-#: Of version 4 and variant 10 (RFC 9562) six bits are given.
-_RANDOM: Final = int("ffffffffffff0fff3fffffffffffffff" * 256, 16)
-_FIXED: Final = int("00000000000040008000000000000000" * 256, 16)
-
-
-def _with_dashes(h: str) -> str:
-    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
-
-
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 new_request_id: Callable[[], str] = RequestIds()
 
 

@@ -33,9 +33,9 @@ def written(path: Path, **entries: bytes) -> None:
     use(path, work)
 
 
-def use(path: Path, work, kind=SQLiteStorage) -> None:
+def use(path: Path, work) -> None:
     async def main():
-        storage = kind(path)
+        storage = SQLiteStorage(path)
         try:
             await work(storage)
         finally:

@@ -170,8 +170,7 @@ def add_version(key: Key, config: Config, now_ns: int, created_by: Who | None = 
     """
     number = key.current_version + 1
     now = rfc3339(now_ns)
-    known = created_by is None or created_by in key.people
-    creator = key.people.index(created_by) if known and created_by is not None else created_by
+    creator = key.people.index(created_by) if created_by in key.people else created_by
     version = Version(now, deletion_ns(key, config, now_ns), created_by=creator)
     versions = {**key.versions, number: version}
     oldest = key.oldest_version
@@ -184,7 +183,7 @@ def add_version(key: Key, config: Config, now_ns: int, created_by: Who | None = 
     changed = msgspec.structs.replace(
         key, versions=versions, current_version=number, oldest_version=oldest, updated_time=now
     )
-    return changed if known else _people_anew(changed), trimmed
+    return _people_anew(changed) if isinstance(creator, Who) else changed, trimmed
 
 
 def _people_anew(key: Key) -> Key:
